@@ -1,0 +1,119 @@
+"""The models people call: the encoder with the pretraining heads, and with a classifier.
+
+Shapes: B batch, L length, P predictions, H hidden, E embedding, V vocabulary, C classes.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from albert_zh.config import AlbertConfig
+from albert_zh.models.encoder import AlbertEncoder, Initializers, activation, dense, layer_norm
+
+#: Share of the pooled output dropped before the classifier in training, as in the published fine-tuning code.
+CLASSIFIER_DROPOUT = 0.1
+
+
+class MaskedLanguageModel(keras.layers.Layer):
+    """Scores over the vocabulary at the masked positions, tied to the word embedding."""
+
+    def __init__(self, config: AlbertConfig, initializers: Initializers, name="masked_lm", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.config = config
+        self._width = config.hidden_size if config.family == "brightmart" else config.embedding_size
+        self.transform = dense(self._width, initializers, "transform", self.dtype_policy)
+        self.norm = layer_norm(config, "norm", self.dtype_policy)
+        self.activation = activation(config.hidden_act)
+
+    def build(self, input_shape=None):
+        self.transform.build((None, None, self.config.hidden_size))
+        self.norm.build((None, None, self._width))
+        self.output_bias = self.add_weight((self.config.vocab_size,), initializer="zeros", name="output_bias")
+        self.built = True
+
+    def call(self, sequence, positions, embeddings):
+        """sequence (B, L, H), positions int (B, P), the encoder's Embeddings -> float32 logits (B, P, V)."""
+        # The gather comes first: the vocabulary product is then over P positions, not L.
+        x = ops.take_along_axis(sequence, ops.cast(positions, "int32")[:, :, None], axis=1)  # (B, P, H)
+        x = self.norm(self.activation(self.transform(x)))
+        if self.config.family == "brightmart":
+            x = ops.matmul(x, ops.transpose(ops.cast(embeddings.projection.kernel, x.dtype)))  # (B, P, H) -> (B, P, E)
+        logits = ops.matmul(x, ops.transpose(ops.cast(embeddings.word, x.dtype)))  # (B, P, E) -> (B, P, V)
+        return ops.cast(logits, "float32") + self.output_bias
+
+
+class _AlbertModel(keras.Model):
+    """What the models share: a config, a seed, weights that exist from the start."""
+
+    def __init__(self, config: AlbertConfig, seed: int, name: str, dtype):
+        super().__init__(name=name, dtype=dtype)
+        if isinstance(config, dict):  # what Keras hands over when it reads a saved model
+            config = AlbertConfig.from_dict(config)
+        self.config, self.seed = config, seed
+        self.initializers = Initializers(config, seed)
+        self.encoder = AlbertEncoder(config, self.initializers, dtype=self.dtype_policy)
+
+    def get_config(self):
+        return {"config": self.config.to_dict(), "seed": self.seed, "name": self.name}
+
+
+@keras.saving.register_keras_serializable("albert_zh")
+class AlbertForPretraining(_AlbertModel):
+    """ALBERT with the masked-LM and the sentence-order head.
+
+    Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L) and, for the masked-LM scores,
+    ``masked_lm_positions`` int (B, P). It returns a dict: ``sequence_output`` (B, L, H), ``pooled_output`` (B, H),
+    ``mlm_logits`` float32 (B, P, V; only with positions), ``sop_logits`` float32 (B, 2; class 1 means swapped).
+    """
+
+    def __init__(self, config: AlbertConfig, seed: int = 0, name="albert", dtype=None):
+        super().__init__(config, seed, name, dtype)
+        self.masked_lm = MaskedLanguageModel(self.config, self.initializers, dtype=self.dtype_policy)
+        self.sentence_order = dense(2, self.initializers, "sentence_order", "float32")
+        self.build()
+
+    def build(self, input_shape=None):
+        self.encoder.build()
+        self.masked_lm.build()
+        self.sentence_order.build((None, self.config.hidden_size))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        outputs = self.encoder(inputs, training=training)
+        outputs["sop_logits"] = self.sentence_order(ops.cast(outputs["pooled_output"], "float32"))
+        if inputs.get("masked_lm_positions") is not None:
+            outputs["mlm_logits"] = self.masked_lm(
+                outputs["sequence_output"], inputs["masked_lm_positions"], embeddings=self.encoder.embeddings
+            )
+        return outputs
+
+
+@keras.saving.register_keras_serializable("albert_zh")
+class AlbertForClassification(_AlbertModel):
+    """ALBERT with one dense layer on the pooled output.
+
+    Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L). It returns the encoder's
+    outputs and ``logits`` float32 (B, C).
+    """
+
+    def __init__(self, config: AlbertConfig, num_classes: int, seed: int = 0, name="albert", dtype=None):
+        super().__init__(config, seed, name, dtype)
+        self.num_classes = num_classes
+        self.dropout = keras.layers.Dropout(CLASSIFIER_DROPOUT, name="dropout", dtype=self.dtype_policy)
+        self.classifier = dense(num_classes, self.initializers, "classifier", "float32")
+        self.build()
+
+    def build(self, input_shape=None):
+        self.encoder.build()
+        self.classifier.build((None, self.config.hidden_size))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        outputs = self.encoder(inputs, training=training)
+        pooled = self.dropout(outputs["pooled_output"], training=training)
+        outputs["logits"] = self.classifier(ops.cast(pooled, "float32"))  # (B, H) -> (B, C)
+        return outputs
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
