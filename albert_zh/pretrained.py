@@ -1,0 +1,175 @@
+"""Finds a model's files by a path, loads it whatever its family, saves it; says what matched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from albert_zh.config import AlbertConfig
+from albert_zh.convert import tensorflow1
+from albert_zh.files import InputError, atomic_folder, sha256
+from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
+
+#: What a finished model's checkpoint is called, as in the published archives.
+CHECKPOINT = "albert_model.ckpt"
+_CONFIG_PATTERNS = ("albert_config.json", "albert_config*.json", "bert_config.json", "config.json")
+_VOCABULARY_PATTERNS = ("vocab.txt", "vocab_chinese.txt", "vocab*.txt", "*.model")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model's files are.
+
+    Attributes:
+        prefix: of the checkpoint (the path without ``.index``).
+        config: its shape; the family is the checkpoint's own.
+        vocabulary: the vocabulary beside the checkpoint, if there is one.
+        shapes: variable name to shape.
+    """
+
+    prefix: str
+    config: AlbertConfig
+    vocabulary: Path | None
+    shapes: dict[str, tuple[int, ...]]
+
+
+def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | None = None) -> Source:
+    """The files of the model at ``path``: a folder, a checkpoint prefix or one of its files.
+
+    Args:
+        path: a folder with one checkpoint (or with ``albert_model.ckpt``, ``model.ckpt-best`` or numbered ones, of
+            which the first of these is taken), a prefix, or a checkpoint's file.
+        config_file: the config; left out, the one beside the checkpoint.
+
+    Raises:
+        InputError: no checkpoint, no or several configs, or a config that belongs to another model.
+    """
+    prefix = _preferred(path)
+    folder = Path(prefix).parent
+    config_path = Path(config_file) if config_file else _one(folder, _CONFIG_PATTERNS)
+    if config_path is None:
+        raise InputError(
+            f"{folder}: no config beside the checkpoint (looked for {', '.join(_CONFIG_PATTERNS)}). "
+            "Give it with --bert_config_file."
+        )
+    listed = tensorflow1.shapes(prefix)
+    config = tensorflow1.adapt_config(AlbertConfig.from_json(config_path), listed, prefix)
+    return Source(prefix, config, _one(folder, _VOCABULARY_PATTERNS), listed)
+
+
+def _preferred(path: str | os.PathLike[str]) -> str:
+    folder = Path(path)
+    if folder.is_dir():
+        numbered = sorted(folder.glob("model.ckpt-*.index"), key=lambda file: (len(file.name), file.name))
+        best = [file for file in (folder / f"{CHECKPOINT}.index", folder / "model.ckpt-best.index") if file.exists()]
+        for file in [*best, *reversed(numbered)]:
+            return str(file)[: -len(".index")]
+    return tensorflow1.find_prefix(path)
+
+
+def _one(folder: Path, patterns: tuple[str, ...]) -> Path | None:
+    for pattern in patterns:
+        found = sorted(folder.glob(pattern))
+        if len(found) > 1:
+            names = ", ".join(file.name for file in found)
+            raise InputError(f"{folder}: several files could be meant: {names}. Name one with its flag.")
+        if found:
+            return found[0]
+    return None
+
+
+def vocabulary_of(source: Source | None, given: str | os.PathLike[str] | None, flag: str = "--vocab_file") -> Path:
+    """The vocabulary to use: the checkpoint's own; what the user gave must be the same or the only one.
+
+    Raises:
+        InputError: none anywhere, or two that differ (both hashes are named).
+    """
+    own = source.vocabulary if source else None
+    if given and not os.path.isfile(given):
+        raise InputError(f"{flag}={given}: no such file. Give the vocabulary the checkpoint was trained with.")
+    if own and given and sha256(own) != sha256(given):
+        raise InputError(
+            f"{flag}={given} (sha256 {sha256(given)[:12]}) is not the vocabulary of the checkpoint, "
+            f"{own} (sha256 {sha256(own)[:12]}). Ids would mean other characters: leave {flag} out."
+        )
+    if not own and not given:
+        raise InputError(f"no vocabulary: none lies beside the checkpoint and {flag} is not given.")
+    return Path(own or given)
+
+
+def load_pretrained(
+    path: str | os.PathLike[str],
+    config_file: str | os.PathLike[str] | None = None,
+    *,
+    seed: int = 0,
+    say: Callable[[str], None] = print,
+) -> keras.Model:
+    """A published or own checkpoint as a Keras model, with the heads it was saved with.
+
+    Args:
+        path: a folder, a checkpoint prefix, or one of a checkpoint's files.
+        config_file: the config; left out, the one beside the checkpoint.
+        seed: of weights that the checkpoint lacks.
+        say: gets the report of what matched.
+
+    Returns:
+        ``AlbertForClassification`` for a fine-tuned checkpoint, else ``AlbertForPretraining``.
+
+    Raises:
+        InputError: missing, damaged or mismatched files; the message names file, family, variable and shapes.
+    """
+    source = find(path, config_file)
+    if "output_weights" in source.shapes:
+        model = AlbertForClassification(source.config, source.shapes["output_weights"][0], seed=seed)
+    else:
+        model = AlbertForPretraining(source.config, seed=seed)
+    say(str(tensorflow1.load_weights(model, source.prefix)))
+    return model
+
+
+def save_pretrained(
+    model: keras.Model,
+    folder: str | os.PathLike[str],
+    *,
+    vocabulary: str | os.PathLike[str] | None = None,
+    layout: str = "tf1",
+) -> None:
+    """Writes a model's folder, complete or not at all: checkpoint, ``albert_config.json``, vocabulary.
+
+    Args:
+        model: of this package.
+        folder: replaced if it exists.
+        vocabulary: copied beside the weights, under the name that ``find`` knows.
+        layout: a name of ``LAYOUTS``.
+
+    Raises:
+        InputError: an unknown layout, or the folder cannot be written.
+    """
+    if layout not in LAYOUTS:
+        raise InputError(f"layout {layout!r}: not one of {', '.join(LAYOUTS)}.")
+    with atomic_folder(folder) as temporary:
+        write_model(model, temporary, vocabulary=vocabulary, layout=layout)
+
+
+def write_model(
+    model: keras.Model, folder: Path, *, vocabulary: str | os.PathLike[str] | None = None, layout: str = "tf1"
+) -> None:
+    """Adds a model's files to a folder that is being filled."""
+    LAYOUTS[layout](model, Path(folder))
+    model.config.to_json(Path(folder) / "albert_config.json")
+    if vocabulary is not None:
+        suffix = Path(vocabulary).suffix
+        shutil.copyfile(vocabulary, Path(folder) / ("spm.model" if suffix == ".model" else "vocab.txt"))
+
+
+def _write_tf1(model: keras.Model, folder: Path) -> None:
+    tensorflow1.save_weights(model, folder / CHECKPOINT)
+
+
+#: How a model can be written.
+LAYOUTS = {"tf1": _write_tf1}

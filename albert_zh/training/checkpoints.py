@@ -1,0 +1,89 @@
+"""The checkpoints of a run: the last ones with all that an exact resume needs, and the best by dev."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from albert_zh.convert.tensorflow1 import read_checkpoint, write_checkpoint
+from albert_zh.files import InputError, read_json, write_json
+
+_STEP = re.compile(r"^model\.ckpt-(\d+)\.index$")
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint read back: arrays by name, updates made, the best dev score so far (nan: none)."""
+
+    step: int
+    best: float
+    arrays: Mapping[str, np.ndarray]
+
+
+class Checkpoints:
+    """``model.ckpt-STEP`` (the last ``keep``) and ``model.ckpt-best`` in one folder."""
+
+    def __init__(self, folder: Path, keep: int = 2):
+        self.folder, self.keep = Path(folder), keep
+
+    def _steps(self) -> list[int]:
+        matches = (_STEP.match(path.name) for path in self.folder.glob("model.ckpt-*.index"))
+        return sorted(int(match[1]) for match in matches if match)
+
+    def prefix(self, step: int) -> Path:
+        return self.folder / f"model.ckpt-{step}"
+
+    @property
+    def best_prefix(self) -> Path:
+        return self.folder / "model.ckpt-best"
+
+    def save(self, step: int, arrays: Mapping[str, np.ndarray], best: float) -> None:
+        """Writes the checkpoint of ``step``, then removes those before the last ``keep``."""
+        extra = {"global_step": np.int64(step), "best_score": np.float64(best)}
+        write_checkpoint(self.prefix(step), {**arrays, **extra})
+        for old in self._steps()[: -self.keep]:
+            for file in self.folder.glob(f"model.ckpt-{old}.*"):
+                file.unlink(missing_ok=True)
+
+    def latest(self) -> Saved | None:
+        """The newest checkpoint, or None. Raises InputError when it is damaged."""
+        steps = self._steps()
+        if not steps:
+            return None
+        arrays = read_checkpoint(self.prefix(steps[-1]))
+        return Saved(int(arrays.pop("global_step")), float(arrays.pop("best_score")), arrays)
+
+
+def claim_folder(folder: Path, run: Mapping[str, object], *, overwrite: bool = False) -> None:
+    """Marks ``folder`` as that of this run, or checks that it already is.
+
+    Raises:
+        InputError: the folder holds another run, or files that are no run of this project.
+    """
+    folder = Path(folder)
+    path = folder / RUN_FILE
+    if path.exists():
+        held = read_json(path)
+        differing = [key for key in run if held.get(key) != run[key]]
+        if differing and not overwrite:
+            key = differing[0]
+            raise InputError(
+                f"{folder}: holds another run: {key} was {held.get(key)!r} there, is {run[key]!r} now"
+                f"{f' (and {len(differing) - 1} more differ)' if len(differing) > 1 else ''}. "
+                "Give another --output_dir, or the same options to go on with that run, or --overwrite=true to drop it."
+            )
+        if not differing:
+            return
+    elif folder.is_dir() and not overwrite and any(folder.glob("*.ckpt*")):
+        raise InputError(
+            f"{folder}: already holds checkpoints that this project did not train. Give another --output_dir."
+        )
+    if overwrite and folder.is_dir():
+        for file in [*folder.glob("model.ckpt-*"), *folder.glob("albert_model.ckpt*"), *folder.glob("*log.csv")]:
+            file.unlink()
+    write_json(path, dict(run))

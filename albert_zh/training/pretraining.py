@@ -1,0 +1,418 @@
+"""Pretraining: records to a checkpoint, with exact resume, for any batch size on any device."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from albert_zh.files import InputError, expand_paths, write_json
+
+PUBLISHED_BATCH, PUBLISHED_RATE = 4096, 0.00176
+#: Tokens of a micro-batch that fit the memory of most machines for the small sizes; GPUs take more.
+MICRO_BATCH_TOKENS = {"CPU": 8192, "GPU": 32768, "TPU": 32768}
+#: Steps from which XLA's compile time is won back.
+COMPILE_FROM_STEPS = 100
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """Options of ``pretrain`` (and of run_pretraining.py and run_pretraining_google.py)."""
+
+    input_file: tuple[str, ...] = field(metadata={"help": "record files made by create-data: names, globs, commas"})
+    output_dir: str = field(metadata={"help": "folder of checkpoints and logs; the same folder and options: go on"})
+    bert_config_file: str = field(
+        default="",
+        metadata={
+            "help": "JSON of the model's size (left out: the one beside --init_checkpoint)",
+            "aliases": ("albert_config_file", "config_file"),
+        },
+    )
+    do_train: bool = field(default=False, metadata={"help": "train"})
+    do_eval: bool = field(default=False, metadata={"help": "measure dev loss and accuracy, keep the best checkpoint"})
+    init_checkpoint: str = field(default="", metadata={"help": "start from these weights (prefix or folder)"})
+    eval_input_file: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "records to evaluate on; left out: the last 1% of --input_file is kept out of training"},
+    )
+    vocab_file: str = field(default="", metadata={"help": "vocabulary to keep with the model; never another one's"})
+    spm_model_file: str = field(default="", metadata={"help": "SentencePiece model, for records made with one"})
+    export_dir: str = field(default="", metadata={"help": "folder that gets the finished model alone"})
+    max_seq_length: int = field(default=512, metadata={"help": "tokens a row; what the records were made with"})
+    max_predictions_per_seq: int = field(default=51, metadata={"help": "masked tokens a row, at most"})
+    train_batch_size: int = field(default=4096, metadata={"help": "rows per update, over all devices (effective)"})
+    micro_batch_size: int = field(
+        default=0, metadata={"help": "rows a device holds at once; gradients are accumulated (0: by length and device)"}
+    )
+    eval_batch_size: int = field(default=64, metadata={"help": "rows per evaluation batch, over all devices"})
+    max_eval_steps: int = field(default=100, metadata={"help": "evaluation batches, at most"})
+    learning_rate: float | None = field(
+        default=None, metadata={"help": "peak rate (left out: 0.00176 * sqrt(batch / 4096), the published rule)"}
+    )
+    num_train_steps: int = field(default=125000, metadata={"help": "updates in all"})
+    num_warmup_steps: int | None = field(
+        default=None, metadata={"help": "updates of linear warm-up (left out: a tenth of the steps)"}
+    )
+    save_checkpoints_steps: int = field(default=2000, metadata={"help": "updates between checkpoints (and dev scores)"})
+    keep_checkpoint_max: int = field(default=2, metadata={"help": "last checkpoints kept, beside the best"})
+    log_steps: int = field(default=0, metadata={"help": "updates between log rows (0: about 500 rows a run)"})
+    optimizer: str = field(
+        default="lamb",
+        metadata={
+            "help": "as published: lamb (brightmart), lamb_google, adamw",
+            "choices": ("lamb", "lamb_google", "adamw"),
+        },
+    )
+    clip_norm: float = field(default=1.0, metadata={"help": "largest global norm of the gradient"})
+    precision: str = field(
+        default="float32",
+        metadata={"help": "number format of the layers", "choices": ("float32", "mixed_bfloat16")},
+    )
+    jit_compile: str = field(
+        default="auto",
+        metadata={"help": "XLA: auto compiles runs of 100 steps and more", "choices": ("auto", "on", "off")},
+    )
+    random_seed: int = field(default=12345, metadata={"help": "of first weights, order of rows, dropout"})
+    distribution_strategy: str = field(
+        default="auto",
+        metadata={
+            "help": "devices: auto takes all GPUs of the machine",
+            "choices": ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu"),
+        },
+    )
+    use_tpu: bool = field(default=False, metadata={"help": "the same as --distribution_strategy=tpu"})
+    tpu_name: str = field(default="", metadata={"help": "name or grpc:// address of the TPU"})
+    tpu_zone: str = field(default="", metadata={"help": "zone of the TPU"})
+    gcp_project: str = field(default="", metadata={"help": "project of the TPU"})
+    overwrite: bool = field(default=False, metadata={"help": "drop another run held in --output_dir"})
+    num_tpu_cores: int = field(default=8, metadata={"help": "", "ignored": "the strategy finds the cores"})
+    iterations_per_loop: int = field(default=1000, metadata={"help": "", "ignored": "no session loop any more"})
+    master: str = field(default="", metadata={"help": "", "ignored": "there is no session master any more"})
+
+    def __post_init__(self) -> None:
+        for name in ("train_batch_size", "eval_batch_size", "num_train_steps", "save_checkpoints_steps"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name}={getattr(self, name)}: must be 1 or more.")
+        if not 8 <= self.max_seq_length <= 512:
+            raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
+        if not (self.do_train or self.do_eval):
+            raise InputError("nothing to do: give --do_train=True, --do_eval=True or both.")
+        if not self.bert_config_file and not self.init_checkpoint:
+            raise InputError("--bert_config_file is missing. Give one, such as albert_config/albert_config_tiny.json.")
+
+    @property
+    def peak_rate(self) -> float:
+        """The learning rate given, or the published one scaled by the square root of the batch."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return PUBLISHED_RATE * math.sqrt(self.train_batch_size / PUBLISHED_BATCH)
+
+    @property
+    def warmup_steps(self) -> int:
+        return self.num_train_steps // 10 if self.num_warmup_steps is None else self.num_warmup_steps
+
+
+def run(options: PretrainOptions) -> dict[str, float]:
+    """Runs pretraining as the options say.
+
+    Returns:
+        The last evaluation: ``mlm_loss mlm_accuracy sop_loss sop_accuracy`` (nats, shares); empty without do_eval.
+
+    Raises:
+        InputError: files that cannot be used, an output folder of another run, a non-finite loss.
+    """
+    return _Pretraining(options).run()
+
+
+class _Pretraining:
+    def __init__(self, options: PretrainOptions):
+        from albert_zh import pretrained
+        from albert_zh.config import AlbertConfig
+        from albert_zh.pretrain.records import RecordIndex
+        from albert_zh.training import strategy as devices
+        from albert_zh.training.batches import PretrainingBatches, ShuffledOrder
+        from albert_zh.training.checkpoints import Checkpoints
+
+        self.options, self.folder = options, Path(options.output_dir)
+        self.source = None
+        if options.init_checkpoint:
+            self.source = pretrained.find(options.init_checkpoint, options.bert_config_file or None)
+        self.config = self.source.config if self.source else AlbertConfig.from_json(options.bert_config_file)
+        if options.max_seq_length > self.config.max_position_embeddings:
+            raise InputError(
+                f"--max_seq_length={options.max_seq_length}: the config has only "
+                f"{self.config.max_position_embeddings} positions."
+            )
+        self.vocabulary = self._vocabulary()
+        self.strategy = devices.make_strategy(
+            options.distribution_strategy,
+            use_tpu=options.use_tpu,
+            tpu_name=options.tpu_name,
+            tpu_zone=options.tpu_zone,
+            gcp_project=options.gcp_project,
+        )
+        self.chief = devices.is_chief(self.strategy)
+        print(f"devices: {devices.describe(self.strategy)}", flush=True)
+
+        def batches(files):
+            index = RecordIndex(expand_paths(files))
+            return PretrainingBatches(
+                index, options.max_seq_length, options.max_predictions_per_seq, self.config.vocab_size
+            )
+
+        self.train_batches = batches(options.input_file)
+        total = len(self.train_batches.records)
+        self.eval_batches, held_out, self.eval_rows = self.train_batches, 0, range(0)
+        if options.eval_input_file:
+            self.eval_batches = batches(options.eval_input_file)
+            self.eval_rows = range(len(self.eval_batches.records))
+        elif options.do_eval:
+            held_out = min(max(total // 100, 1), options.max_eval_steps * options.eval_batch_size)
+            if not options.do_train or total == 1:
+                held_out = 0
+            self.eval_rows = range(total - held_out, total) if held_out else range(total)
+        self.eval_rows = self.eval_rows[: options.max_eval_steps * options.eval_batch_size]
+        self.held_out, self.train_rows = held_out, total - held_out
+        self.order = ShuffledOrder(self.train_rows, options.random_seed)
+        self.micro_batch, self.accumulate = self._micro_batches()
+        self.checkpoints = Checkpoints(self.folder, options.keep_checkpoint_max)
+
+    def _vocabulary(self) -> Path | None:
+        from albert_zh.pretrained import vocabulary_of
+
+        given = self.options.spm_model_file or self.options.vocab_file
+        if not given and not (self.source and self.source.vocabulary):
+            return None
+        return vocabulary_of(self.source, given or None)
+
+    def _micro_batches(self) -> tuple[int, int]:
+        """Rows of a micro-batch and how many of them a replica accumulates per update."""
+        import tensorflow as tf
+
+        options, replicas = self.options, self.strategy.num_replicas_in_sync
+        if options.train_batch_size % replicas:
+            raise InputError(
+                f"--train_batch_size={options.train_batch_size}: not a multiple of the {replicas} devices."
+            )
+        rows = options.train_batch_size // replicas
+        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        limit = options.micro_batch_size or max(MICRO_BATCH_TOKENS[kind] // options.max_seq_length, 1)
+        if options.micro_batch_size and rows % min(options.micro_batch_size, rows):
+            raise InputError(
+                f"--micro_batch_size={options.micro_batch_size}: does not divide the {rows} rows of a device."
+            )
+        micro = next(size for size in range(min(limit, rows), 0, -1) if rows % size == 0)
+        return micro, rows // micro
+
+    def _identity(self) -> dict[str, object]:
+        """What two runs must share for one to go on where the other stopped."""
+        options = self.options
+        same = (
+            "max_seq_length max_predictions_per_seq train_batch_size num_train_steps optimizer clip_norm "
+            "init_checkpoint precision random_seed jit_compile"
+        ).split()
+        return {
+            "kind": "pretraining",
+            "config": self.config.to_dict(),
+            "records": self.train_rows,
+            "input_file": [str(path) for path in expand_paths(options.input_file)],
+            "learning_rate": options.peak_rate,
+            "num_warmup_steps": options.warmup_steps,
+            "micro_batch_size": self.micro_batch,
+            **{name: getattr(options, name) for name in same},
+        }
+
+    def _announce(self) -> None:
+        options = self.options
+        replicas = self.strategy.num_replicas_in_sync
+        print(
+            f"model: {self.config.family}, {self.config.num_hidden_layers} layers, hidden {self.config.hidden_size}, "
+            f"{self.loop_parameters:,} parameters\n"
+            f"records: {self.train_rows:,} to train on"
+            + (f", the last {self.held_out:,} kept out for dev" if self.held_out else "")
+            + f"\nbatch: {options.train_batch_size} rows of {options.max_seq_length} tokens an update = "
+            f"{replicas} device(s) x {self.accumulate} x {self.micro_batch}; "
+            f"{options.num_train_steps:,} updates = "
+            f"{options.num_train_steps * options.train_batch_size / self.train_rows:.1f} passes over the records\n"
+            f"rate: {options.peak_rate:.3g} after {options.warmup_steps:,} updates of warm-up, {options.optimizer}"
+            + ("" if options.learning_rate is not None else " (published rate, scaled by the root of the batch)"),
+            flush=True,
+        )
+
+    def run(self) -> dict[str, float]:
+        import keras
+
+        from albert_zh.convert import tensorflow1
+        from albert_zh.models.heads import AlbertForPretraining
+        from albert_zh.training.checkpoints import claim_folder
+        from albert_zh.training.loop import Loop
+        from albert_zh.training.objectives import PretrainingObjective
+
+        options = self.options
+        keras.config.set_dtype_policy(options.precision)
+        try:
+            with self.strategy.scope():
+                model = AlbertForPretraining(self.config, seed=options.random_seed)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        if self.source:
+            print(tensorflow1.load_weights(model, self.source.prefix), flush=True)
+        self.model, self.loop_parameters = model, model.count_params()
+        compiled = options.jit_compile == "on" or (
+            options.jit_compile == "auto" and options.do_train and options.num_train_steps >= COMPILE_FROM_STEPS
+        )
+        self.loop = Loop(
+            model,
+            tensorflow1.variable_names(model),
+            PretrainingObjective(),
+            self.strategy,
+            optimizer=options.optimizer,
+            clip_norm=options.clip_norm,
+            accumulate=self.accumulate,
+            jit_compile=compiled and not options.use_tpu,
+            seed=options.random_seed,
+        )
+        self._announce()
+        if self.chief:
+            claim_folder(self.folder, self._identity(), overwrite=options.overwrite)
+        scores = self._train() if options.do_train else {}
+        if options.do_eval and not scores:
+            scores = self._evaluate()
+        if options.do_eval:
+            print("dev: " + _line(scores), flush=True)
+            if self.chief:
+                write_json(self.folder / "eval_results.json", scores)
+        if self.chief and options.do_train:
+            self._finish()
+        return scores
+
+    def _evaluate(self) -> dict[str, float]:
+        options, replicas = self.options, self.strategy.num_replicas_in_sync
+        share = max(options.eval_batch_size // replicas, 1)
+
+        def batch(number):
+            rows = self.eval_rows[number * share * replicas : (number + 1) * share * replicas]
+
+            def part(replica, _):
+                mine = rows[replica * share : (replica + 1) * share]
+                # A replica without rows reads one that counts for nothing.
+                filled = self.eval_batches.read(list(mine or rows[:1]), share)
+                if not mine:
+                    filled["row_weights"][:], filled["masked_lm_weights"][:] = 0.0, 0.0
+                return filled
+
+            return self.loop.distribute(part)
+
+        count = math.ceil(len(self.eval_rows) / (share * replicas))
+        return self.loop.evaluate(batch(number) for number in range(count))
+
+    def _batch(self, step: int):
+        options = self.options
+        share = options.train_batch_size // self.strategy.num_replicas_in_sync
+
+        def part(replica, _):
+            rows = self.order.rows(step * options.train_batch_size + replica * share, share)
+            return self.train_batches.read([int(row) for row in rows])
+
+        return self.loop.distribute(part)
+
+    def _train(self) -> dict[str, float]:
+        from albert_zh.training.batches import prefetched
+        from albert_zh.training.logs import RunLog, progress_bar
+        from albert_zh.training.loop import NonFiniteError
+        from albert_zh.training.optimizers import schedule
+
+        options, total = self.options, self.options.num_train_steps
+        saved = self.checkpoints.latest()
+        start, best = (saved.step, saved.best) if saved else (0, math.nan)
+        if saved:
+            self._restore(saved)
+        log = RunLog(self.folder, start, write=self.chief)
+        scores: dict[str, float] = {}
+        if options.do_eval and (self.source or saved):
+            scores = self._evaluate()
+            print(f"dev before update {start + 1}: " + _line(scores), flush=True)
+            if not saved:
+                log.add(0, "dev", scores)
+        rate = schedule(options.peak_rate, options.warmup_steps, total)
+        every = options.log_steps or max(total // 500, 1)
+        means, since = [], time.monotonic()
+        bar = progress_bar(total, start, "update", quiet=not self.chief)
+        for step, batch in prefetched(self._batch, start, total):
+            try:
+                result = self.loop.step(batch, step, rate(step))
+            except NonFiniteError as error:
+                raise InputError(f"{self._non_finite(error, step)}") from error
+            done = step + 1
+            means.append(result)
+            bar.update(1)
+            if done % every == 0 or done == total:
+                row = {name: sum(r[name] for r in means) / len(means) for name in result}
+                seconds = time.monotonic() - since
+                tokens = len(means) * options.train_batch_size * options.max_seq_length
+                row |= {"learning_rate": rate(step), "tokens_per_second": tokens / seconds}
+                log.add(done, "train", row)
+                bar.set_postfix_str(
+                    f"mlm {row['mlm_loss']:.3f} ({row['mlm_accuracy']:.1%}) sop {row['sop_accuracy']:.1%}"
+                )
+                means, since = [], time.monotonic()
+            if done % options.save_checkpoints_steps == 0 or done == total:
+                if options.do_eval:
+                    scores = self._evaluate()
+                    log.add(done, "dev", scores)
+                    bar.write(f"update {done}: dev " + _line(scores))
+                better = options.do_eval and not scores["mlm_loss"] + scores["sop_loss"] >= best
+                if better:
+                    best = scores["mlm_loss"] + scores["sop_loss"]
+                log.sync() if self.chief else None
+                self._save(done, best, better)
+                since = time.monotonic()
+        bar.close()
+        log.close()
+        return scores
+
+    def _non_finite(self, error: Exception, step: int) -> str:
+        rows = self.order.rows(step * self.options.train_batch_size, self.options.train_batch_size)
+        first, last = (self.train_batches.records.describe(int(row)) for row in (rows[0], rows[-1]))
+        return (
+            f"{error} (batch from {first} to {last}). The weights were left as they were. "
+            f"Try a lower --learning_rate (now {self.options.peak_rate:.3g}) or more --num_warmup_steps."
+        )
+
+    def _save(self, step: int, best: float, better: bool) -> None:
+        from albert_zh.convert import tensorflow1
+
+        if not self.chief:
+            return
+        # The best first: a crash between the two leaves a run that finds the same best again.
+        if better:
+            tensorflow1.save_weights(self.model, self.checkpoints.best_prefix)
+        arrays = {name: tensorflow1.to_tf1(name, array) for name, array in self.loop.state().items()}
+        self.checkpoints.save(step, arrays, best)
+
+    def _restore(self, saved) -> None:
+        from albert_zh.convert import tensorflow1
+
+        self.loop.restore({name: tensorflow1.from_tf1(name, array) for name, array in saved.arrays.items()})
+        print(f"going on after update {saved.step:,} of {self.folder}", flush=True)
+
+    def _finish(self) -> None:
+        """Leaves the finished model in the output folder and, alone, in ``export_dir``."""
+        from albert_zh import pretrained
+        from albert_zh.convert import tensorflow1
+
+        if self.options.do_eval and Path(f"{self.checkpoints.best_prefix}.index").exists():
+            tensorflow1.load_weights(self.model, self.checkpoints.best_prefix)
+        pretrained.write_model(self.model, self.folder, vocabulary=self.vocabulary)
+        if self.options.export_dir:
+            pretrained.save_pretrained(self.model, self.options.export_dir, vocabulary=self.vocabulary)
+            print(f"finished model: {self.options.export_dir}")
+        print(f"finished: {self.folder} (albert_model.ckpt, albert_config.json, log.csv, tensorboard/)", flush=True)
+
+
+def _line(scores: dict[str, float]) -> str:
+    return (
+        f"masked-LM loss {scores['mlm_loss']:.4f} accuracy {scores['mlm_accuracy']:.2%}, "
+        f"sentence-order loss {scores['sop_loss']:.4f} accuracy {scores['sop_accuracy']:.2%}"
+    )

@@ -1,0 +1,82 @@
+"""Which devices a run uses, and how it says so."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import tensorflow as tf
+
+from albert_zh.files import InputError
+
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")
+
+
+def make_strategy(
+    name: str = "auto", *, use_tpu: bool = False, tpu_name: str = "", tpu_zone: str = "", gcp_project: str = ""
+) -> tf.distribute.Strategy:
+    """The strategy behind a name.
+
+    Args:
+        name: one of ``STRATEGIES``; "auto" takes one device unless there are several GPUs (mirrored) or
+            ``TF_CONFIG`` names several workers (multi_worker_mirrored). "tpu" follows TensorFlow's guide and was
+            never run on a TPU by this project.
+        use_tpu: the old runners' flag; the same as ``name="tpu"``.
+        tpu_name: name or ``grpc://`` address of the TPU.
+        tpu_zone: zone of the TPU.
+        gcp_project: project of the TPU.
+
+    Raises:
+        InputError: an unknown name, or a TPU that cannot be reached.
+    """
+    if name not in STRATEGIES:
+        raise InputError(f"--distribution_strategy={name}: not one of {', '.join(STRATEGIES)}.")
+    if use_tpu or name == "tpu":
+        return _tpu_strategy(tpu_name, tpu_zone, gcp_project)
+    gpus = tf.config.list_logical_devices("GPU")
+    if name == "auto":
+        workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])
+        name = "multi_worker_mirrored" if len(workers) > 1 else "mirrored" if len(gpus) > 1 else "one_device"
+    if name == "multi_worker_mirrored":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices("CPU")])
+    return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
+
+
+def _tpu_strategy(tpu_name: str, tpu_zone: str, gcp_project: str) -> tf.distribute.Strategy:
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
+            tpu=tpu_name, zone=tpu_zone or None, project=gcp_project or None
+        )
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except (ValueError, tf.errors.OpError, RuntimeError, ImportError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"--use_tpu --tpu_name={tpu_name}: no TPU can be reached there ({reason}). "
+            "Check the name and the zone, or leave --use_tpu out to train on this machine."
+        ) from error
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes files: always but on the workers after the first."""
+    resolver = getattr(strategy, "cluster_resolver", None)
+    if resolver is None or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return True
+    return resolver.task_id in (None, 0)
+
+
+def local_replicas(strategy: tf.distribute.Strategy) -> int:
+    """Replicas that run in this process."""
+    return len(strategy.extended.worker_devices)
+
+
+def describe(strategy: tf.distribute.Strategy) -> str:
+    """One line for the start of a run."""
+    devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
+    kind = devices[0].device_type
+    details = tf.config.experimental.get_device_details(devices[0]).get("device_name", "") if kind == "GPU" else ""
+    where = f"{details or kind}" + (f", {os.cpu_count()} cores" if kind == "CPU" else "")
+    return f"{type(strategy).__name__}, {strategy.num_replicas_in_sync} replica(s) on {where}"
