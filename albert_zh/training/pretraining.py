@@ -135,6 +135,13 @@ class _Pretraining:
         from albert_zh.training.checkpoints import Checkpoints
 
         self.options, self.folder = options, Path(options.output_dir)
+        self.strategy = devices.make_strategy(
+            options.distribution_strategy,
+            use_tpu=options.use_tpu,
+            tpu_name=options.tpu_name,
+            tpu_zone=options.tpu_zone,
+            gcp_project=options.gcp_project,
+        )
         self.source = None
         if options.init_checkpoint:
             self.source = pretrained.find(options.init_checkpoint, options.bert_config_file or None)
@@ -145,13 +152,6 @@ class _Pretraining:
                 f"{self.config.max_position_embeddings} positions."
             )
         self.vocabulary = self._vocabulary()
-        self.strategy = devices.make_strategy(
-            options.distribution_strategy,
-            use_tpu=options.use_tpu,
-            tpu_name=options.tpu_name,
-            tpu_zone=options.tpu_zone,
-            gcp_project=options.gcp_project,
-        )
         self.chief = devices.is_chief(self.strategy)
         print(f"devices: {devices.describe(self.strategy)}", flush=True)
 

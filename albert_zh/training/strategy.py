@@ -33,12 +33,13 @@ def make_strategy(
         raise InputError(f"--distribution_strategy={name}: not one of {', '.join(STRATEGIES)}.")
     if use_tpu or name == "tpu":
         return _tpu_strategy(tpu_name, tpu_zone, gcp_project)
+    workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])
+    if name == "multi_worker_mirrored" or (name == "auto" and len(workers) > 1):
+        # Before anything that touches a device, listing them included: the collectives are set up at start-up.
+        return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if name == "auto":
-        workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])
-        name = "multi_worker_mirrored" if len(workers) > 1 else "mirrored" if len(gpus) > 1 else "one_device"
-    if name == "multi_worker_mirrored":
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        name = "mirrored" if len(gpus) > 1 else "one_device"
     if name == "mirrored":
         return tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices("CPU")])
     return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")

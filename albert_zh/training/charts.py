@@ -1,0 +1,224 @@
+"""Line charts as SVG text: curves over steps, straight into a page, without a drawing library."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Points a drawn curve has at most; a longer one is averaged in equal pieces, its first and last points kept.
+MAX_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart.
+
+    Attributes:
+        name: what the legend calls it.
+        steps: where the values were measured, rising.
+        values: the values; those that are not finite are left out of the drawing.
+        dev: measured on dev rows: drawn in the colour all dev curves have.
+    """
+
+    name: str
+    steps: Sequence[float]
+    values: Sequence[float]
+    dev: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.steps) != len(self.values):
+            raise ValueError(f"curve {self.name!r} has {len(self.steps)} steps and {len(self.values)} values.")
+
+
+@dataclass(frozen=True)
+class ReferenceLine:
+    """A horizontal line to hold a curve against, such as a baseline."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves over steps.
+
+    Attributes:
+        title: what the vertical axis shows.
+        curves: the lines, in the order of the legend.
+        references: horizontal lines.
+        percent: the values are shares and are shown as percent.
+        best_of: name of the curve whose highest point was kept, which is then ringed.
+    """
+
+    title: str
+    curves: tuple[Curve, ...]
+    references: tuple[ReferenceLine, ...] = ()
+    percent: bool = False
+    best_of: str | None = None
+
+
+def pretraining_charts(
+    loss: Sequence[Curve] = (),
+    masked_lm_loss: Sequence[Curve] = (),
+    masked_lm_accuracy: Sequence[Curve] = (),
+    sentence_order_accuracy: Sequence[Curve] = (),
+    unigram_entropy: float | None = None,
+) -> tuple[Chart, ...]:
+    """The charts of a pretraining, those without a curve left out; each sequence is train and dev.
+
+    ``unigram_entropy`` (nats a token) is what a model that knows only how frequent each token is would lose.
+    """
+    entropy = () if unigram_entropy is None else (ReferenceLine("单字熵 unigram entropy", unigram_entropy),)
+    charts = (
+        Chart("总损失 Loss", tuple(loss)),
+        Chart("掩码损失 Masked-LM loss", tuple(masked_lm_loss), entropy),
+        Chart("掩码准确率 Masked-LM accuracy", tuple(masked_lm_accuracy), percent=True),
+        Chart(
+            "句序准确率 Sentence-order accuracy",
+            tuple(sentence_order_accuracy),
+            (ReferenceLine("随机 chance", 0.5),),
+            percent=True,
+        ),
+    )
+    return tuple(chart for chart in charts if any(len(curve.values) for curve in chart.curves))
+
+
+_WIDTH, _HEIGHT = 480, 250
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 14, 34
+
+
+def figures(charts: Sequence[Chart], ids: Iterator[int]) -> str:
+    """HTML of the charts side by side; ``ids`` numbers them within the page. Empty when none has a value to draw."""
+    drawn = "".join(_figure(chart, next(ids)) for chart in charts)
+    return f'<div class="charts">{drawn}</div>' if drawn else ""
+
+
+def _figure(chart: Chart, number: int) -> str:
+    """One chart with its legend, which holds the last value of every curve."""
+    colours = iter(itertools.cycle((0, 2, 3)))
+    curves = [(1 if curve.dev else next(colours), curve.name, *_finite(curve)) for curve in chart.curves]
+    curves = [curve for curve in curves if len(curve[2])]
+    if not curves:
+        return ""
+    legend, description = "", []
+    for colour, name, steps, values in curves:
+        said = f"{_value(values[-1], chart.percent)}"
+        if name == chart.best_of:
+            best = int(values.argmax())
+            said = f"{said}，最佳 best {_value(values[best], chart.percent)} @ {steps[best]:,.0f}"
+        legend += f'<span class="key c{colour}">{escaped(name)} <b>{said}</b></span>'
+        description.append(
+            f"{name}: {_value(values[0], chart.percent)} at step {steps[0]:,.0f}, {said} at step {steps[-1]:,.0f}"
+        )
+    description += [f"{line.name}: {_value(line.value, chart.percent)}" for line in chart.references]
+    return (
+        f'<figure><figcaption><span class="title">{escaped(chart.title)}</span>{legend}</figcaption>'
+        f"{_svg(chart, curves, number, '; '.join(description))}</figure>"
+    )
+
+
+def _svg(chart: Chart, curves: list[tuple[int, str, np.ndarray, np.ndarray]], number: int, description: str) -> str:
+    every = np.concatenate([curve[3] for curve in curves] + [[line.value] for line in chart.references])
+    y_ticks = _ticks(float(every.min()), float(every.max()), 5)
+    last_step = max(float(curve[2].max()) for curve in curves)
+    x_ticks = [tick for tick in _ticks(0.0, last_step or 1.0, 5) if tick <= last_step * 1.001] or [0.0]
+    low, high = y_ticks[0], y_ticks[-1]
+    if chart.percent:
+        high = min(high, 1.0) if every.max() <= 1 else high
+    x_end, y_end = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+
+    def x(step: float) -> float:
+        return _LEFT + (x_end - _LEFT) * step / (last_step or 1.0)
+
+    def y(value: float) -> float:
+        return y_end - (y_end - _TOP) * (value - low) / (high - low)
+
+    marks = []
+    for tick in y_ticks:
+        if tick <= high + 1e-9:
+            marks.append(f'<line class="grid" x1="{_LEFT}" x2="{x_end}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
+            label = _tick(tick, y_ticks[1] - y_ticks[0], chart.percent)
+            marks.append(f'<text class="tick" x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{label}</text>')
+    for tick in x_ticks:
+        anchor = "end" if x(tick) > x_end - 16 else "middle"
+        marks.append(
+            f'<text class="tick" x="{x(tick):.1f}" y="{y_end + 18}" text-anchor="{anchor}">{_steps(tick)}</text>'
+        )
+    marks.append(f'<text class="tick axis" x="{x_end}" y="{_HEIGHT - 2}" text-anchor="end">步 step</text>')
+    for place, line in enumerate(sorted(chart.references, key=lambda line: line.value)):
+        marks.append(
+            f'<line class="reference" x1="{_LEFT}" x2="{x_end}" y1="{y(line.value):.1f}" y2="{y(line.value):.1f}"/>'
+        )
+        at, anchor = (x_end, "end") if place % 2 == 0 else (_LEFT + 4, "start")
+        above = y(line.value) - 5 if y(line.value) > _TOP + 14 else y(line.value) + 15
+        said = f"{escaped(line.name)} {_value(line.value, chart.percent)}"
+        marks.append(f'<text class="halo" x="{at}" y="{above:.1f}" text-anchor="{anchor}">{said}</text>')
+    for colour, name, steps, values in curves:
+        drawn_steps, drawn = _downsampled(steps, values)
+        points = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in zip(drawn_steps, drawn, strict=True))
+        marks.append(f'<polyline class="line c{colour}" points="{points}"/>')
+        marks.append(f'<circle class="dot c{colour}" cx="{x(steps[-1]):.1f}" cy="{y(values[-1]):.1f}" r="3"/>')
+        if name == chart.best_of:
+            best = int(values.argmax())
+            marks.append(f'<circle class="ring c{colour}" cx="{x(steps[best]):.1f}" cy="{y(values[best]):.1f}" r="6"/>')
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="t{number} d{number}">'
+        f'<title id="t{number}">{escaped(chart.title)}</title><desc id="d{number}">{escaped(description)}</desc>'
+        f"{''.join(marks)}</svg>"
+    )
+
+
+def _finite(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    steps, values = np.asarray(curve.steps, np.float64), np.asarray(curve.values, np.float64)
+    kept = np.isfinite(steps) & np.isfinite(values)
+    return steps[kept], values[kept]
+
+
+def _downsampled(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most ``MAX_POINTS`` points: means of equal pieces, between the first and the last point as they are."""
+    if len(steps) <= MAX_POINTS:
+        return steps, values
+    edges = np.linspace(1, len(steps) - 1, MAX_POINTS - 1).astype(int)
+    pieces = list(itertools.pairwise(edges))
+
+    def thinned(array: np.ndarray) -> np.ndarray:
+        return np.array([array[0], *(array[start:end].mean() for start, end in pieces), array[-1]])
+
+    return thinned(steps), thinned(values)
+
+
+def _ticks(low: float, high: float, count: int) -> list[float]:
+    """Round numbers in equal distances, the first at most ``low`` and the last at least ``high``."""
+    span = max(high - low, abs(high) * 1e-3, 1e-9)
+    power = 10 ** math.floor(math.log10(span / count))
+    distance = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power * count >= span * 0.999)
+    first, last = math.floor(low / distance + 1e-9), math.ceil(high / distance - 1e-9)
+    return [place * distance for place in range(first, max(last, first + 1) + 1)]
+
+
+def _tick(value: float, distance: float, percent: bool) -> str:
+    scale = 100 if percent else 1
+    step = f"{distance * scale:.10f}".rstrip("0")
+    decimals = len(step.partition(".")[2])
+    return f"{value * scale:.{decimals}f}{'%' if percent else ''}"
+
+
+def _steps(value: float) -> str:
+    if value >= 10_000:
+        return f"{value / 1000:g}k"
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+
+
+def _value(value: float, percent: bool) -> str:
+    return f"{100 * value:.1f}%" if percent else f"{value:.3f}"
+
+
+def escaped(value: object) -> str:
+    """Text made safe for HTML and SVG: markup escaped, control characters shown as �."""
+    return html.escape(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "�", str(value)))
