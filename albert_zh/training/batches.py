@@ -128,6 +128,126 @@ class PretrainingBatches:
                 )
 
 
+class FeatureBatches:
+    """Batches of sequences in memory, each padded to one of a few widths near its longest sequence.
+
+    An epoch is a permutation made from (seed, epoch), cut into stretches of ``STRETCH`` batches; within a stretch
+    batches are of neighbours by length, and come in random order. So rows still meet at random, but little padding is
+    computed on.
+
+    Args:
+        input_ids: n arrays of int32.
+        segment_ids: n arrays of int32 of the same lengths.
+        labels: int32 (n, …).
+        size: rows a batch, B.
+        pad_id: fills ``input_ids``.
+        widths: at most so many different widths, chosen so that the least padding is left; 0: any multiple of 8.
+        seed: of the order.
+    """
+
+    STRETCH = 32
+
+    def __init__(
+        self,
+        input_ids: Sequence[np.ndarray],
+        segment_ids: Sequence[np.ndarray],
+        labels: np.ndarray,
+        *,
+        size: int,
+        pad_id: int,
+        widths: int = 0,
+        seed: int = 0,
+    ):
+        self.input_ids, self.segment_ids, self.labels = input_ids, segment_ids, labels
+        self.size, self.pad_id, self.seed = size, pad_id, seed
+        self.lengths = np.array([len(ids) for ids in input_ids])
+        self.widths = choose_widths(self.lengths, widths)
+        self.per_epoch = -(-len(input_ids) // size)
+        self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
+
+    def rows(self, step: int) -> np.ndarray:
+        """The sequence numbers of the batch of an update; the last of an epoch may hold fewer than B."""
+        epoch, place = divmod(step, self.per_epoch)
+        if self._epoch[0] != epoch:
+            self._epoch = (epoch, self._order(epoch))
+        return self._epoch[1][place]
+
+    def _order(self, epoch: int) -> list[np.ndarray]:
+        generator = np.random.Generator(np.random.PCG64([self.seed, epoch]))
+        order, batches = generator.permutation(len(self.input_ids)), []
+        for start in range(0, len(order), self.size * self.STRETCH):
+            stretch = order[start : start + self.size * self.STRETCH]
+            stretch = stretch[np.argsort(self.lengths[stretch], kind="stable")]
+            parts = [stretch[i : i + self.size] for i in range(0, len(stretch), self.size)]
+            batches += [parts[i] for i in generator.permutation(len(parts))]
+        return batches
+
+    def by_length(self) -> list[np.ndarray]:
+        """All sequences once, shortest first, in batches of B: for evaluation."""
+        order = np.argsort(self.lengths, kind="stable")
+        return [order[i : i + self.size] for i in range(0, len(order), self.size)]
+
+    def read(self, rows: Sequence[int], size: int, width: int = 0) -> dict[str, np.ndarray]:
+        """Sequences of these numbers, filled up to ``size`` rows that count for nothing.
+
+        Args:
+            rows: sequence numbers.
+            size: rows of the batch.
+            width: L; left out, the first of ``widths`` that holds the longest of ``rows``.
+
+        Returns:
+            ``input_ids input_mask segment_ids`` int32 (size, L), ``labels`` int32 (size, …), ``row_weights`` float32.
+        """
+        width = width or self.width(rows)
+        batch = {name: np.zeros((size, width), np.int32) for name in ("input_mask", "segment_ids")}
+        batch["input_ids"] = np.full((size, width), self.pad_id, np.int32)
+        batch["labels"] = np.zeros((size, *self.labels.shape[1:]), np.int32)
+        batch["row_weights"] = np.zeros((size,), np.float32)
+        for place, row in enumerate(rows):
+            length = self.lengths[row]
+            batch["input_ids"][place, :length] = self.input_ids[row]
+            batch["segment_ids"][place, :length] = self.segment_ids[row]
+            batch["input_mask"][place, :length] = 1
+            batch["labels"][place] = self.labels[row]
+            batch["row_weights"][place] = 1.0
+        batch["input_mask"][len(rows) :, 0] = 1  # a row of padding alone would be a softmax over nothing
+        return batch
+
+    def width(self, rows: Sequence[int]) -> int:
+        """The padded length of a batch of these sequences."""
+        return int(self.widths[np.searchsorted(self.widths, self.lengths[np.asarray(rows)].max())])
+
+
+def choose_widths(lengths: np.ndarray, count: int) -> np.ndarray:
+    """Widths, multiples of 8, of which the smallest that fits is used, so that the padded total is least.
+
+    Args:
+        lengths: of the sequences.
+        count: how many widths at most; 0: every multiple of 8 up to the longest.
+
+    >>> choose_widths(np.array([5, 6, 7, 30]), 2).tolist()
+    [8, 32]
+    """
+    candidates = np.arange(8, -(-int(lengths.max()) // 8) * 8 + 1, 8)
+    if count == 0 or count >= len(candidates):
+        return candidates
+    # cost[k][j]: least padded tokens of all sequences up to candidates[j] with k + 1 widths, the last of them j.
+    below = np.searchsorted(np.sort(lengths), candidates, side="right")
+    cost, choice = [below * candidates], []
+    for _ in range(count - 1):
+        # options[i, j]: the width before j is i.
+        options = cost[-1][:, None] + (below[None, :] - below[:, None]) * candidates[None, :]
+        options = np.where(np.arange(len(candidates))[:, None] < np.arange(len(candidates))[None, :], options, 1 << 60)
+        choice.append(options.argmin(axis=0))
+        cost.append(np.minimum(options.min(axis=0), 1 << 60))
+    used = int(np.argmin([row[-1] for row in cost]))
+    chosen, place = [len(candidates) - 1], len(candidates) - 1
+    for previous in reversed(choice[:used]):
+        place = int(previous[place])
+        chosen.append(place)
+    return candidates[sorted(chosen)]
+
+
 def prefetched(make: Callable[[int], Any], start: int, stop: int) -> Iterator[tuple[int, Any]]:
     """Yields (i, make(i)) from start to stop; the next one is made on a thread while the caller uses this one."""
     if start >= stop:

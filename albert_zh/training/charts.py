@@ -90,7 +90,7 @@ def pretraining_charts(
 
 
 _WIDTH, _HEIGHT = 480, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 14, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 26
 
 
 def figures(charts: Sequence[Chart], ids: Iterator[int]) -> str:
@@ -130,7 +130,7 @@ def _svg(chart: Chart, curves: list[tuple[int, str, np.ndarray, np.ndarray]], nu
     x_ticks = [tick for tick in _ticks(0.0, last_step or 1.0, 5) if tick <= last_step * 1.001] or [0.0]
     low, high = y_ticks[0], y_ticks[-1]
     if chart.percent:
-        high = min(high, 1.0) if every.max() <= 1 else high
+        low, high = max(low, 0.0), min(high, 1.0)
     x_end, y_end = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
 
     def x(step: float) -> float:
@@ -139,18 +139,17 @@ def _svg(chart: Chart, curves: list[tuple[int, str, np.ndarray, np.ndarray]], nu
     def y(value: float) -> float:
         return y_end - (y_end - _TOP) * (value - low) / (high - low)
 
-    marks = []
+    marks, labels = [], []
     for tick in y_ticks:
-        if tick <= high + 1e-9:
+        if low - 1e-9 <= tick <= high + 1e-9:
             marks.append(f'<line class="grid" x1="{_LEFT}" x2="{x_end}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
             label = _tick(tick, y_ticks[1] - y_ticks[0], chart.percent)
             marks.append(f'<text class="tick" x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{label}</text>')
     for tick in x_ticks:
         anchor = "end" if x(tick) > x_end - 16 else "middle"
-        marks.append(
-            f'<text class="tick" x="{x(tick):.1f}" y="{y_end + 18}" text-anchor="{anchor}">{_steps(tick)}</text>'
-        )
-    marks.append(f'<text class="tick axis" x="{x_end}" y="{_HEIGHT - 2}" text-anchor="end">步 step</text>')
+        label = _steps(tick, last_step)
+        marks.append(f'<text class="tick" x="{x(tick):.1f}" y="{y_end + 18}" text-anchor="{anchor}">{label}</text>')
+    marks.append(f'<text class="tick axis" x="{_LEFT - 12}" y="{y_end + 18}" text-anchor="end">步 step</text>')
     for place, line in enumerate(sorted(chart.references, key=lambda line: line.value)):
         marks.append(
             f'<line class="reference" x1="{_LEFT}" x2="{x_end}" y1="{y(line.value):.1f}" y2="{y(line.value):.1f}"/>'
@@ -158,7 +157,7 @@ def _svg(chart: Chart, curves: list[tuple[int, str, np.ndarray, np.ndarray]], nu
         at, anchor = (x_end, "end") if place % 2 == 0 else (_LEFT + 4, "start")
         above = y(line.value) - 5 if y(line.value) > _TOP + 14 else y(line.value) + 15
         said = f"{escaped(line.name)} {_value(line.value, chart.percent)}"
-        marks.append(f'<text class="halo" x="{at}" y="{above:.1f}" text-anchor="{anchor}">{said}</text>')
+        labels.append(f'<text class="halo" x="{at}" y="{above:.1f}" text-anchor="{anchor}">{said}</text>')
     for colour, name, steps, values in curves:
         drawn_steps, drawn = _downsampled(steps, values)
         points = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in zip(drawn_steps, drawn, strict=True))
@@ -170,7 +169,7 @@ def _svg(chart: Chart, curves: list[tuple[int, str, np.ndarray, np.ndarray]], nu
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="t{number} d{number}">'
         f'<title id="t{number}">{escaped(chart.title)}</title><desc id="d{number}">{escaped(description)}</desc>'
-        f"{''.join(marks)}</svg>"
+        f"{''.join(marks + labels)}</svg>"
     )
 
 
@@ -209,10 +208,8 @@ def _tick(value: float, distance: float, percent: bool) -> str:
     return f"{value * scale:.{decimals}f}{'%' if percent else ''}"
 
 
-def _steps(value: float) -> str:
-    if value >= 10_000:
-        return f"{value / 1000:g}k"
-    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+def _steps(value: float, last: float) -> str:
+    return f"{value / 1000:g}k" if value and last >= 10_000 else f"{value:,g}"
 
 
 def _value(value: float, percent: bool) -> str:

@@ -18,10 +18,11 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint read back: arrays by name, updates made, the best dev score so far (nan: none)."""
+    """A checkpoint read back: updates made, the best dev quality so far (nan: none) and its update, arrays by name."""
 
     step: int
     best: float
+    best_step: int
     arrays: Mapping[str, np.ndarray]
 
 
@@ -42,9 +43,9 @@ class Checkpoints:
     def best_prefix(self) -> Path:
         return self.folder / "model.ckpt-best"
 
-    def save(self, step: int, arrays: Mapping[str, np.ndarray], best: float) -> None:
+    def save(self, step: int, arrays: Mapping[str, np.ndarray], best: float, best_step: int) -> None:
         """Writes the checkpoint of ``step``, then removes those before the last ``keep``."""
-        extra = {"global_step": np.int64(step), "best_score": np.float64(best)}
+        extra = {"global_step": np.int64(step), "best_quality": np.float64(best), "best_step": np.int64(best_step)}
         write_checkpoint(self.prefix(step), {**arrays, **extra})
         for old in self._steps()[: -self.keep]:
             for file in self.folder.glob(f"model.ckpt-{old}.*"):
@@ -56,7 +57,8 @@ class Checkpoints:
         if not steps:
             return None
         arrays = read_checkpoint(self.prefix(steps[-1]))
-        return Saved(int(arrays.pop("global_step")), float(arrays.pop("best_score")), arrays)
+        step, best, best_step = (arrays.pop(name) for name in ("global_step", "best_quality", "best_step"))
+        return Saved(int(step), float(best), int(best_step), arrays)
 
 
 def claim_folder(folder: Path, run: Mapping[str, object], *, overwrite: bool = False) -> None:

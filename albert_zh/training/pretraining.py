@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -280,7 +279,7 @@ class _Pretraining:
         if options.do_eval and not scores:
             scores = self._evaluate()
         if options.do_eval:
-            print("dev: " + _line(scores), flush=True)
+            print(f"dev: {_line(scores)} [loss in nats (accuracy)]", flush=True)
             if self.chief:
                 write_json(self.folder / "eval_results.json", scores)
         if self.chief and options.do_train:
@@ -318,92 +317,36 @@ class _Pretraining:
         return self.loop.distribute(part)
 
     def _train(self) -> dict[str, float]:
-        from albert_zh.training.batches import prefetched
-        from albert_zh.training.logs import RunLog, progress_bar
-        from albert_zh.training.loop import NonFiniteError
         from albert_zh.training.optimizers import schedule
+        from albert_zh.training.trainer import Plan, train
 
-        options, total = self.options, self.options.num_train_steps
-        saved = self.checkpoints.latest()
-        start, best = (saved.step, saved.best) if saved else (0, math.nan)
-        if saved:
-            self._restore(saved)
-        log = RunLog(self.folder, start, write=self.chief)
-        scores: dict[str, float] = {}
-        if options.do_eval and (self.source or saved):
-            scores = self._evaluate()
-            print(f"dev before update {start + 1}: " + _line(scores), flush=True)
-            if not saved:
-                log.add(0, "dev", scores)
-        rate = schedule(options.peak_rate, options.warmup_steps, total)
-        every = options.log_steps or max(total // 500, 1)
-        means, since = [], time.monotonic()
-        bar = progress_bar(total, start, "update", quiet=not self.chief)
-        for step, batch in prefetched(self._batch, start, total):
-            try:
-                result = self.loop.step(batch, step, rate(step))
-            except NonFiniteError as error:
-                raise InputError(f"{self._non_finite(error, step)}") from error
-            done = step + 1
-            means.append(result)
-            bar.update(1)
-            if done % every == 0 or done == total:
-                row = {name: sum(r[name] for r in means) / len(means) for name in result}
-                seconds = time.monotonic() - since
-                tokens = len(means) * options.train_batch_size * options.max_seq_length
-                row |= {"learning_rate": rate(step), "tokens_per_second": tokens / seconds}
-                log.add(done, "train", row)
-                bar.set_postfix_str(
-                    f"mlm {row['mlm_loss']:.3f} ({row['mlm_accuracy']:.1%}) sop {row['sop_accuracy']:.1%}"
-                )
-                means, since = [], time.monotonic()
-            if done % options.save_checkpoints_steps == 0 or done == total:
-                if options.do_eval:
-                    scores = self._evaluate()
-                    log.add(done, "dev", scores)
-                    bar.write(f"update {done}: dev " + _line(scores))
-                better = options.do_eval and not scores["mlm_loss"] + scores["sop_loss"] >= best
-                if better:
-                    best = scores["mlm_loss"] + scores["sop_loss"]
-                log.sync() if self.chief else None
-                self._save(done, best, better)
-                since = time.monotonic()
-        bar.close()
-        log.close()
-        return scores
-
-    def _non_finite(self, error: Exception, step: int) -> str:
-        rows = self.order.rows(step * self.options.train_batch_size, self.options.train_batch_size)
-        first, last = (self.train_batches.records.describe(int(row)) for row in (rows[0], rows[-1]))
-        return (
-            f"{error} (batch from {first} to {last}). The weights were left as they were. "
-            f"Try a lower --learning_rate (now {self.options.peak_rate:.3g}) or more --num_warmup_steps."
+        options = self.options
+        plan = Plan(
+            steps=options.num_train_steps,
+            batch=self._batch,
+            rate=schedule(options.peak_rate, options.warmup_steps, options.num_train_steps),
+            describe_batch=self._describe_batch,
+            evaluate=self._evaluate if options.do_eval else None,
+            quality=lambda scores: -(scores["mlm_loss"] + scores["sop_loss"]),
+            line=_line,
+            evaluate_every=options.save_checkpoints_steps,
+            log_every=options.log_steps or max(options.num_train_steps // 500, 1),
+            evaluate_first=self.source is not None,
         )
+        return train(self.loop, plan, self.checkpoints, chief=self.chief).last
 
-    def _save(self, step: int, best: float, better: bool) -> None:
-        from albert_zh.convert import tensorflow1
-
-        if not self.chief:
-            return
-        # The best first: a crash between the two leaves a run that finds the same best again.
-        if better:
-            tensorflow1.save_weights(self.model, self.checkpoints.best_prefix)
-        arrays = {name: tensorflow1.to_tf1(name, array) for name, array in self.loop.state().items()}
-        self.checkpoints.save(step, arrays, best)
-
-    def _restore(self, saved) -> None:
-        from albert_zh.convert import tensorflow1
-
-        self.loop.restore({name: tensorflow1.from_tf1(name, array) for name, array in saved.arrays.items()})
-        print(f"going on after update {saved.step:,} of {self.folder}", flush=True)
+    def _describe_batch(self, step: int) -> str:
+        size = self.options.train_batch_size
+        rows = self.order.rows(step * size, size)
+        first, last = (self.train_batches.records.describe(int(row)) for row in (rows[0], rows[-1]))
+        return f"batch of {size} rows, {first} … {last}"
 
     def _finish(self) -> None:
         """Leaves the finished model in the output folder and, alone, in ``export_dir``."""
         from albert_zh import pretrained
-        from albert_zh.convert import tensorflow1
+        from albert_zh.training.trainer import finished_weights
 
-        if self.options.do_eval and Path(f"{self.checkpoints.best_prefix}.index").exists():
-            tensorflow1.load_weights(self.model, self.checkpoints.best_prefix)
+        finished_weights(self.loop, self.checkpoints)
         pretrained.write_model(self.model, self.folder, vocabulary=self.vocabulary)
         if self.options.export_dir:
             pretrained.save_pretrained(self.model, self.options.export_dir, vocabulary=self.vocabulary)
@@ -413,6 +356,6 @@ class _Pretraining:
 
 def _line(scores: dict[str, float]) -> str:
     return (
-        f"masked-LM loss {scores['mlm_loss']:.4f} accuracy {scores['mlm_accuracy']:.2%}, "
-        f"sentence-order loss {scores['sop_loss']:.4f} accuracy {scores['sop_accuracy']:.2%}"
+        f"mlm {scores['mlm_loss']:.4f} ({scores['mlm_accuracy']:.2%}) "
+        f"sop {scores['sop_loss']:.4f} ({scores['sop_accuracy']:.2%})"
     )

@@ -138,7 +138,8 @@ class Report:
         facts: (name, value) of what was run: model, parameters, steps, device, seed, time.
         tasks: one entry a fine-tuned task.
         pretraining: charts of the pretraining, see ``pretraining_charts``.
-        masked_example: an HTML fragment of one masked instance; elements and inline styles only.
+        masked_example: an HTML fragment of one masked instance (``pretrain.inspect.masked_example_html``); plain
+            elements and styles that load nothing.
         data: tables of counts.
         commands: (what it does, command line) that repeat the run.
         next_steps: (what it does, command line) worth typing next.
@@ -374,9 +375,14 @@ def _bar(name: str, value: float, kind: str, interval: tuple[float, float] | Non
 def _pretraining(report: Report, ids: Iterator[int]) -> str:
     charts = figures(report.pretraining, ids)
     if report.masked_example:
+        legend = (
+            '<p class="masked-example legend"><span class="mask">盖住 masked</span>'
+            '<span class="random">随机替换 replaced at random</span><span class="kept">保留 kept</span>'
+            "原字在上方 the original stands above</p>"
+        )
         charts += (
             f"<h3>掩码示例{_english('A masked example')}</h3>"
-            f'<div class="example">{_checked_fragment(report.masked_example)}</div>'
+            f'<div class="example">{_checked_fragment(report.masked_example)}{legend}</div>'
         )
     return charts
 
@@ -421,7 +427,7 @@ def _confusion(labels: Sequence[str], confusion: np.ndarray) -> str:
             count = int(confusion[row, column])
             share = count / max(1, int(scores.support[row]))
             kind = "hit" if row == column else "miss"
-            dark = " dark" if share > 0.5 else ""
+            dark = " dark" if share > 0.75 else "" if count else " zero"
             cells += (
                 f'<td class="{kind}{dark}" style="--share:{100 * share:.0f}%" title="{escaped(label)} → '
                 f'{escaped(labels[column])}: {count}">{count if count else "·"}</td>'
@@ -448,7 +454,7 @@ def _hard_rows(chinese: str, english: str, rows: Sequence[HardRow]) -> str:
             f'<li><div class="texts">{"".join(f"<p>{text}</p>" for text in texts)}</div>'
             f'<div class="labels">{gold}<span class="{"wrong" if wrong else "right"}">预测 predicted '
             f"<b>{escaped(row.predicted)}</b></span>"
-            f'<span class="probability">{_percent(row.probability)}</span>'
+            f'<span class="probability"><small>概率 p</small> {_percent(row.probability)}</span>'
             f'<span class="where">{escaped(row.where)}</span></div></li>'
         )
     return f'<h3>{chinese}{_english(english)}</h3><ol class="hard">{items}</ol>'
@@ -508,12 +514,16 @@ def _english(words: str) -> str:
     return f' <span lang="en">{escaped(words)}</span>' if words else ""
 
 
+#: What in a style can load a file, or hide that it does.
+_LOADS = re.compile(r"url\(|@import|\\", re.IGNORECASE)
+
+
 class _FragmentCheck(HTMLParser):
     """Finds whatever in a fragment runs, loads or links."""
 
     tags = frozenset(
-        "b br caption code dd div dl dt em i li mark ol p pre rb rp rt ruby s section small span strong sub sup table "
-        "tbody td th thead tr u ul h3 h4 h5 h6".split()
+        "b br caption code dd div dl dt em i li mark ol p pre rb rp rt ruby s section small span strong sub style "
+        "sup table tbody td th thead tr u ul wbr h3 h4 h5 h6".split()
     )
     attributes = frozenset("class style title lang colspan rowspan scope role aria-label aria-hidden id".split())
 
@@ -521,8 +531,12 @@ class _FragmentCheck(HTMLParser):
         if tag not in self.tags:
             raise ValueError(f"masked_example: <{tag}> is not allowed in the report; give plain elements and styles.")
         for name, value in attrs:
-            if name not in self.attributes or (name == "style" and re.search(r"url\(|@import|\\", value or "", re.I)):
+            if name not in self.attributes or (name == "style" and _LOADS.search(value or "")):
                 raise ValueError(f"masked_example: {name}={value!r} is not allowed in the report.")
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem == "style" and _LOADS.search(data):
+            raise ValueError("masked_example: its style would load something, which the report does not.")
 
 
 def _checked_fragment(fragment: str) -> str:
@@ -548,6 +562,11 @@ _STYLE = """
     --unsure: #dcae4e; --bad: #ec7864;
   }
 }
+@media (prefers-color-scheme:dark) {
+  .example .masked-example .mask { background: #5e211c; color: #ffd2cb }
+  .example .masked-example .random { background: #54430f }
+  .example .masked-example .kept { background: #1f4a2b }
+}
 * { box-sizing: border-box }
 html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth }
 body {
@@ -564,11 +583,11 @@ h2 {
 h3 { font-size: 16px; line-height: 1.4; margin: 32px 0 10px }
 h2 [lang=en],h3 [lang=en] { font: 400 .72em var(--sans); color: var(--soft); margin-left: .45em }
 .lead { font-size: 17px; max-width: 46em; margin: 0 0 22px; color: var(--soft) }
-.facts {
-  display: grid; grid-template-columns: repeat(auto-fit,minmax(150px,1fr)); gap: 1px; margin: 22px 0;
-  background: var(--rule); border: 1px solid var(--rule); border-radius: 8px; overflow: hidden;
+dl.facts {
+  display: flex; flex-wrap: wrap; gap: 1px; margin: 22px 0; background: var(--rule); border: 1px solid var(--rule);
+  border-radius: 8px; overflow: hidden;
 }
-.facts div { background: var(--card); padding: 10px 14px }
+dl.facts div { flex: 1 1 200px; background: var(--card); padding: 10px 14px }
 dt { font-size: 12px; color: var(--soft) }
 dd { margin: 0; font-weight: 600; overflow-wrap: anywhere }
 nav { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 6px 0 -18px }
@@ -643,7 +662,17 @@ svg { display: block; width: 100%; height: auto; font-family: var(--sans) }
   fill: var(--soft); font-size: 12px; paint-order: stroke; stroke: var(--card); stroke-width: 4px;
   stroke-linejoin: round;
 }
-.example { padding: 16px 20px; overflow-x: auto; font-size: 16px; line-height: 2 }
+.example { padding: 6px 20px; overflow-x: auto; font-size: 16px; line-height: 2 }
+.example .masked-example { color: var(--ink); font-family: var(--sans) }
+.example .masked-example .facts, .example .masked-example .special { color: var(--soft) }
+.example .masked-example rt { color: var(--ink) }
+.example .masked-example .word { border-bottom-color: var(--rule) }
+.example .legend {
+  font-size: 13px; line-height: 1.9; border-top: 1px solid var(--rule); padding-top: 8px; margin: 0 0 4px;
+}
+.example .legend span {
+  padding: 1px 6px; margin-right: 10px; border-radius: 3px; font-size: 13px; white-space: nowrap; display: inline-block;
+}
 .scroll { overflow-x: auto; margin: 8px 0 }
 table { border-collapse: collapse; font-size: 14px; min-width: min(100%,360px) }
 th,td { padding: 7px 14px 7px 0; text-align: left; border-bottom: 1px solid var(--rule); vertical-align: top }
@@ -662,11 +691,12 @@ thead .number { white-space: normal }
 .heat td { min-width: 38px; border-radius: 3px; background: var(--grid) }
 .heat .hit { background: color-mix(in srgb,var(--c0) var(--share),var(--grid)) }
 .heat .miss { background: color-mix(in srgb,var(--c1) var(--share),var(--grid)) }
+.heat .zero { color: var(--base) }
 .heat .dark { color: var(--card); font-weight: 600 }
 .heat .side { background: none; color: var(--soft); font-size: 13px; text-align: right; padding-left: 12px }
 .hard { list-style: none; margin: 0; padding: 0 }
 .hard li {
-  display: grid; grid-template-columns: minmax(0,1fr) minmax(230px,auto); gap: 4px 28px; padding: 10px 0;
+  display: grid; grid-template-columns: minmax(0,1fr) 350px; gap: 4px 28px; padding: 10px 0;
   border-bottom: 1px solid var(--rule);
 }
 .hard li:first-child { border-top: 1px solid var(--ink) }
@@ -685,6 +715,7 @@ u { text-decoration-color: var(--c1); text-decoration-thickness: 2px; text-under
 .labels .right b { color: var(--good) }
 .labels .wrong,.labels .right { grid-column: 1 }
 .probability { grid-column: 2; grid-row: 1; text-align: right; font-weight: 600; color: var(--ink) }
+.probability small { font-weight: 400; color: var(--soft) }
 .where { grid-column: 2; grid-row: 2; text-align: right; font-size: 12px }
 .commands { list-style: none; padding: 0; margin: 0 }
 .commands li { margin: 0 0 12px }
@@ -695,12 +726,14 @@ pre {
 code { font: 13px/1.6 var(--mono) }
 main { padding-bottom: 80px }
 @media (max-width:620px) {
-  .hard li { grid-template-columns: 1fr }
+  dl.facts div { flex-basis: 140px }
+  .hard li { grid-template-columns: minmax(0,1fr) }
   .tick,.halo { font-size: 16px }
-  .bars { grid-template-columns: 1fr max-content }
-  .bars .track { grid-column: 1/-1; grid-row: auto }
-  .bars .name { grid-column: 1 }
-  .bars .value { grid-column: 2; order: 0 }
+  .axis { display: none }
+  figcaption .title { flex-basis: 100% }
+  .bars { grid-template-columns: minmax(0,1fr) max-content; grid-auto-flow: row dense; gap: 3px 12px }
+  .bars .track { grid-column: 1/-1; margin-bottom: 7px }
+  .bars .value { grid-column: 2 }
 }
 @media print {
   .card,figure,.hard li,tr { break-inside: avoid }

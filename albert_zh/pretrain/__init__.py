@@ -1,0 +1,1 @@
+"""Raw text to pretraining records: documents, sentence-order pairs, masked words, TFRecord files."""

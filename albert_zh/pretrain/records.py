@@ -1,0 +1,436 @@
+"""The record schema, once: masked instances as ``tf.train.Example`` in TFRecord files, without TensorFlow.
+
+An instance is stored as the seven features of BERT. By default the lists have their true length (n tokens, k
+predictions), half the size of padded ones; ``Padding`` fills them up for older readers.
+
+=====================  =======  ====================================================
+feature                entries  value
+=====================  =======  ====================================================
+input_ids              n        token ids, masked words replaced
+input_mask             n        1 (0 on padding)
+segment_ids            n        0 for [CLS] A [SEP], 1 for B [SEP]
+masked_lm_positions    k        indices into input_ids, ascending
+masked_lm_ids          k        the original ids there
+masked_lm_weights      k        1.0 (0.0 on padding)
+next_sentence_labels   1        1 when the two segments were swapped, else 0
+=====================  =======  ====================================================
+
+Wire format: https://protobuf.dev/programming-guides/encoding (an Example is a map, here in sorted key order, so equal
+instances are equal bytes). Framing: length (uint64), masked CRC32C of it, payload, masked CRC32C of the payload.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import mmap
+import os
+import struct
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import google_crc32c
+import numpy as np
+
+from albert_zh.files import InputError, expand_paths
+
+_HEADER_BYTES = 12  # uint64 length, uint32 masked CRC of it
+_FOOTER_BYTES = 4  # uint32 masked CRC of the payload
+_INT64_LIST, _FLOAT_LIST = 3, 2  # field numbers in tf.train.Feature
+_TABLE_SIZE = 1 << 16
+_RECREATE = "The file is damaged or was not finished: create it again"
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedInstance:
+    """One pretraining example.
+
+    Attributes:
+        input_ids: (n,) int32, ``[CLS] A [SEP] B [SEP]`` with masked words replaced, no padding.
+        segment_ids: (n,) int32, 0 up to the first [SEP], 1 after it.
+        positions: (k,) int32, ascending indices of the tokens to predict.
+        labels: (k,) int32, the ids that stood there.
+        swapped: True when A follows B in the text (sentence-order label 1).
+    """
+
+    input_ids: np.ndarray
+    segment_ids: np.ndarray
+    positions: np.ndarray
+    labels: np.ndarray
+    swapped: bool
+
+    @property
+    def original_ids(self) -> np.ndarray:
+        """(n,) the ids before masking."""
+        ids = np.array(self.input_ids)
+        ids[self.positions] = self.labels
+        return ids
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Lengths that lists are filled up to with zeros: tokens and predictions of an instance."""
+
+    max_seq_length: int
+    max_predictions: int
+
+
+# ---------------------------------------------------------------------------------------------------------------- write
+
+
+def encode_instance(instance: MaskedInstance, padding: Padding | None = None) -> bytes:
+    """The instance as a serialised ``tf.train.Example``; equal instances give equal bytes."""
+    tokens, predictions = len(instance.input_ids), len(instance.positions)
+    more = padding.max_seq_length - tokens if padding else 0
+    more_predictions = padding.max_predictions - predictions if padding else 0
+    zeros = bytes(more)  # a zero is one zero byte as a varint
+    body = b"".join(
+        (
+            _int64_feature(b"input_ids", encode_varints(instance.input_ids) + zeros),
+            _ones_feature(b"input_mask", tokens, more),
+            _int64_feature(b"masked_lm_ids", encode_varints(instance.labels) + bytes(more_predictions)),
+            _int64_feature(b"masked_lm_positions", encode_varints(instance.positions) + bytes(more_predictions)),
+            _weights_feature(predictions, more_predictions),
+            _int64_feature(b"next_sentence_labels", b"\x01" if instance.swapped else b"\x00"),
+            _int64_feature(b"segment_ids", instance.segment_ids.astype(np.uint8).tobytes() + zeros),
+        )
+    )
+    return _head(1, len(body)) + body
+
+
+def encode_varints(values: np.ndarray) -> bytes:
+    """Non-negative whole numbers as varints, seven bits a byte, the lowest first.
+
+    >>> encode_varints(np.array([1, 127, 128, 21127])).hex(" ")
+    '01 7f 80 01 87 a5 01'
+    """
+    if not len(values):
+        return b""
+    if values.max() < _TABLE_SIZE:
+        rows, kept = _varint_table()
+        return rows.take(values, axis=0)[kept.take(values, axis=0)].tobytes()
+    rows, kept = _varint_rows(values)
+    return rows[kept].tobytes()
+
+
+@functools.cache
+def _varint_table() -> tuple[np.ndarray, np.ndarray]:
+    """The varints of every id a vocabulary may have: looking them up is three times as fast as making them."""
+    return _varint_rows(np.arange(_TABLE_SIZE))
+
+
+def _varint_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The bytes of each value's varint, (n, longest), and which of them count."""
+    width = max(1, -(-int(values.max()).bit_length() // 7))
+    groups = values[:, None] >> np.arange(0, 7 * width, 7, dtype=values.dtype)
+    kept = groups > 0
+    kept[:, 0] = True
+    rows = (groups & 0x7F).astype(np.uint8)
+    rows[:, :-1] |= kept[:, 1:].view(np.uint8) << 7  # the top bit says that another byte follows
+    return rows, kept
+
+
+def _length_varint(value: int) -> bytes:
+    if value < 0x80:
+        return bytes((value,))
+    return bytes((value & 0x7F | 0x80,)) + _length_varint(value >> 7)
+
+
+def _head(number: int, length: int) -> bytes:
+    """Tag and length that stand before ``length`` bytes of a length-delimited field."""
+    return bytes((number << 3 | 2,)) + _length_varint(length)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _feature_head(key: bytes, kind: int, length: int) -> bytes:
+    """All that stands before the packed values of one entry of the map ``Features.feature``."""
+    values = _head(1, length) if length else b""
+    feature = _head(kind, len(values) + length) + values
+    entry = _head(1, len(key)) + key + _head(2, len(feature) + length) + feature
+    return _head(1, len(entry) + length) + entry
+
+
+def _int64_feature(key: bytes, content: bytes) -> bytes:
+    return _feature_head(key, _INT64_LIST, len(content)) + content
+
+
+@functools.lru_cache(maxsize=1024)
+def _ones_feature(key: bytes, ones: int, zeros: int) -> bytes:
+    return _int64_feature(key, b"\x01" * ones + bytes(zeros))
+
+
+@functools.lru_cache(maxsize=1024)
+def _weights_feature(ones: int, zeros: int) -> bytes:
+    content = struct.pack("<f", 1.0) * ones + bytes(4 * zeros)
+    return _feature_head(b"masked_lm_weights", _FLOAT_LIST, len(content)) + content
+
+
+def masked_crc(content: bytes) -> int:
+    """CRC32C, rotated and offset as TFRecord stores it."""
+    crc = google_crc32c.value(content)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+class RecordWriter:
+    """Writes instances as TFRecords to an open binary file and keeps their number, bytes and hash.
+
+    Arguments:
+        stream: a file open for writing bytes, such as that of ``files.atomic_writer(path, "wb")``.
+        padding: lengths to fill the lists up to, or None for true lengths.
+    """
+
+    def __init__(self, stream: IO[bytes], padding: Padding | None = None) -> None:
+        self._stream = stream
+        self._padding = padding
+        self._hash = hashlib.sha256()
+        self._headers: dict[int, bytes] = {}
+        self.instances = 0
+        self.bytes = 0
+
+    def write(self, instance: MaskedInstance) -> None:
+        """Appends one instance."""
+        payload = encode_instance(instance, self._padding)
+        header = self._headers.get(len(payload))
+        if header is None:
+            length = struct.pack("<Q", len(payload))
+            header = self._headers[len(payload)] = length + struct.pack("<I", masked_crc(length))
+        record = b"".join((header, payload, struct.pack("<I", masked_crc(payload))))
+        self._stream.write(record)
+        self._hash.update(record)
+        self.instances += 1
+        self.bytes += len(record)
+
+    @property
+    def sha256(self) -> str:
+        """Hex hash of what was written so far."""
+        return self._hash.hexdigest()
+
+
+# ----------------------------------------------------------------------------------------------------------------- read
+
+
+class RecordIndex:
+    """Where each record of some TFRecord files lies, for reading in any order from any thread.
+
+    Arguments:
+        paths: one path or several; names with commas and patterns are expanded.
+
+    Attributes:
+        files: the files, in order.
+        file_number: (N,) int32, which file a record lies in.
+        offset: (N,) int64, byte where its frame begins.
+        length: (N,) int64, bytes of its payload.
+
+    Raises:
+        InputError: a file is missing, empty, truncated, or no TFRecord file; the message names the file, the record
+            (from 0) and the byte.
+    """
+
+    def __init__(self, paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> None:
+        self.files: list[Path] = expand_paths([paths] if isinstance(paths, (str, os.PathLike)) else paths)
+        numbers, offsets, lengths = [], [], []
+        for number, path in enumerate(self.files):
+            offset, length = _scan(path)
+            numbers.append(np.full(len(offset), number, np.int32))
+            offsets.append(offset)
+            lengths.append(length)
+        self.file_number = np.concatenate(numbers)
+        self.offset = np.concatenate(offsets)
+        self.length = np.concatenate(lengths)
+        self._first = np.cumsum([0, *map(len, offsets)])
+        self._handles: list[int] = []
+        for path in self.files:
+            self._handles.append(os.open(path, os.O_RDONLY))
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def read(self, index: int) -> bytes:
+        """The payload of a record, its checksum verified. Safe to call from several threads at once.
+
+        Raises:
+            InputError: the record is damaged (file, record number and byte offset are named).
+        """
+        number, offset, length = int(self.file_number[index]), int(self.offset[index]), int(self.length[index])
+        frame = os.pread(self._handles[number], length + _FOOTER_BYTES, offset + _HEADER_BYTES)
+        payload = frame[:length]
+        if len(frame) != length + _FOOTER_BYTES or masked_crc(payload) != int.from_bytes(frame[length:], "little"):
+            raise InputError(f"{self.describe(index)} at byte {offset:,}: its checksum is wrong. {_RECREATE}.")
+        return payload
+
+    def describe(self, index: int) -> str:
+        """Where a record lies, for a message: file and record number from 0."""
+        number = int(self.file_number[index])
+        record = (index if index >= 0 else len(self) + index) - int(self._first[number])
+        return f"{self.files[number]}: record {record}"
+
+    def read_many(self, indices: Iterable[int]) -> list[bytes]:
+        """The payloads of several records, in the given order."""
+        return [self.read(index) for index in indices]
+
+    def close(self) -> None:
+        """Closes the files."""
+        while self._handles:
+            os.close(self._handles.pop())
+
+    def __enter__(self) -> RecordIndex:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handles", None):
+            self.close()
+
+
+def _scan(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets of the frames of a file and lengths of their payloads."""
+    offsets, lengths = array("q"), array("q")
+    known: dict[bytes, int] = {}  # lengths repeat, so most headers were verified before
+    try:
+        size = path.stat().st_size
+        if not size:
+            raise InputError(f"{path}: the file is empty, it holds no record. Create it again.")
+        with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            offset = 0
+            while offset < size:
+                header = view[offset : offset + _HEADER_BYTES]
+                length = known.get(header)
+                if length is None:
+                    length = known[header] = _verified_length(header, path, len(offsets), offset)
+                end = offset + _HEADER_BYTES + length + _FOOTER_BYTES
+                if end > size:
+                    raise InputError(
+                        f"{path}: record {len(offsets)} at byte {offset:,} ends at byte {end:,}, but the file ends at "
+                        f"{size:,}: it is truncated. {_RECREATE}."
+                    )
+                offsets.append(offset)
+                lengths.append(length)
+                offset = end
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}. Check the path and its rights.") from error
+    return np.frombuffer(offsets, np.int64), np.frombuffer(lengths, np.int64)
+
+
+def _verified_length(header: bytes, path: Path, record: int, offset: int) -> int:
+    if len(header) < _HEADER_BYTES:
+        raise InputError(
+            f"{path}: record {record} at byte {offset:,}: the file ends in its header: it is truncated. {_RECREATE}."
+        )
+    length, crc = struct.unpack("<QI", header)
+    if masked_crc(header[:8]) != crc:
+        what = "this is no TFRecord file" if record == 0 else "its header is damaged"
+        raise InputError(f"{path}: record {record} at byte {offset:,}: {what} (checksum of the length). {_RECREATE}.")
+    return length
+
+
+def parse_instance(payload: bytes) -> MaskedInstance:
+    """A record as a MaskedInstance, padding taken off; reads records of other BERT tools too.
+
+    Raises:
+        InputError: a feature is missing or the payload is no ``tf.train.Example``.
+    """
+    features = parse_example(payload)
+    missing = [
+        name
+        for name in ("input_ids", "segment_ids", "masked_lm_positions", "masked_lm_ids", "next_sentence_labels")
+        if name not in features
+    ]
+    if missing or not len(features["next_sentence_labels"]):
+        raise InputError(
+            f"a record without {', '.join(missing) or 'a sentence-order label'} (only {', '.join(sorted(features))}): "
+            "not a pretraining record."
+        )
+    ids = features["input_ids"]
+    tokens = int(features["input_mask"].sum()) if "input_mask" in features else len(ids)
+    weights = features.get("masked_lm_weights")
+    predictions = len(features["masked_lm_ids"]) if weights is None else int((weights > 0).sum())
+    return MaskedInstance(
+        input_ids=ids[:tokens].astype(np.int32),
+        segment_ids=features["segment_ids"][:tokens].astype(np.int32),
+        positions=features["masked_lm_positions"][:predictions].astype(np.int32),
+        labels=features["masked_lm_ids"][:predictions].astype(np.int32),
+        swapped=bool(features["next_sentence_labels"][0]),
+    )
+
+
+def parse_example(payload: bytes) -> dict[str, np.ndarray]:
+    """The int64 and float lists of a serialised ``tf.train.Example`` by name. Raises InputError when it is none."""
+    features: dict[str, np.ndarray] = {}
+    try:
+        for _, features_message in _fields(payload):
+            for _, entry in _fields(features_message):
+                parts = dict(_fields(entry))
+                for kind, content in _fields(parts.get(2, b"")):
+                    if kind in (_INT64_LIST, _FLOAT_LIST):
+                        features[parts[1].decode()] = _numbers(content, np.int64 if kind == _INT64_LIST else np.float32)
+    except (IndexError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise InputError("a record that is no tf.train.Example. Was the file written by another tool?") from error
+    return features
+
+
+def _numbers(content: bytes, dtype: type) -> np.ndarray:
+    """The values of an Int64List or a FloatList, packed (one field) or not (a field a value)."""
+    parts = [part for _, part in _fields(content)]
+    if all(isinstance(part, bytes) for part in parts):
+        if dtype is np.float32:
+            return np.frombuffer(b"".join(parts), "<f4")
+        return decode_varints(b"".join(parts))
+    if dtype is np.float32:
+        return np.frombuffer(struct.pack(f"<{len(parts)}I", *parts), "<f4")
+    return np.array(parts, np.int64)
+
+
+def decode_varints(content: bytes) -> np.ndarray:
+    """The (n,) int64 values of packed varints.
+
+    >>> decode_varints(bytes.fromhex("01 7f 80 01 87 a5 01")).tolist()
+    [1, 127, 128, 21127]
+    """
+    data = np.frombuffer(content, np.uint8)
+    last = np.flatnonzero(data < 0x80)
+    if not len(last):
+        return np.zeros(0, np.int64)
+    first = np.concatenate(([0], last[:-1] + 1))
+    within = np.arange(last[-1] + 1) - np.repeat(first, last - first + 1)
+    return np.add.reduceat((data[: last[-1] + 1] & 0x7F).astype(np.int64) << (7 * within), first)
+
+
+def _fields(message: bytes) -> Iterable[tuple[int, bytes | int]]:
+    """(number, value) of each field: bytes for length-delimited ones, int for numbers."""
+    at = 0
+    while at < len(message):
+        tag, at = _read_varint(message, at)
+        kind = tag & 7
+        if kind == 2:
+            length, at = _read_varint(message, at)
+            if at + length > len(message):
+                raise IndexError(at)
+            yield tag >> 3, message[at : at + length]
+            at += length
+        elif kind == 0:
+            value, at = _read_varint(message, at)
+            yield tag >> 3, value
+        elif kind in (1, 5):
+            width = 8 if kind == 1 else 4
+            if at + width > len(message):
+                raise IndexError(at)
+            yield tag >> 3, int.from_bytes(message[at : at + width], "little")
+            at += width
+        else:
+            raise IndexError(at)
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7

@@ -1,0 +1,69 @@
+"""A pool of local processes: errors arrive as they were raised, and Ctrl-C or a killed worker ends it cleanly."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from albert_zh.files import InputError
+
+Spec = TypeVar("Spec")
+Report = TypeVar("Report")
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_all(function: Callable[[Spec], Report], specs: Sequence[Spec], num_workers: int) -> Iterator[Report]:
+    """Yields ``function(spec)`` of every spec as each is done, in no fixed order; no processes for one worker.
+
+    Raises:
+        InputError: raised by the function, or a worker was killed.
+    """
+    workers = min(num_workers, len(specs))
+    if workers <= 1:
+        yield from map(function, specs)
+        return
+    # Workers start afresh ("spawn"): a fork would copy the caller's threads' locks.
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+    finished = False
+    try:
+        for future in as_completed([pool.submit(function, spec) for spec in specs]):
+            yield future.result()
+        finished = True
+    except InputError as error:
+        raise InputError(str(error)) from None  # without the traceback of the worker
+    except BrokenProcessPool:
+        raise InputError(
+            "a worker process was killed, most often because the memory ran out. Give the same command again: finished "
+            "shards are kept. If it happens again, lower --num_workers."
+        ) from None
+    finally:
+        pool.shutdown(wait=finished, cancel_futures=True)
+        if not finished:
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+                child.join()
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """A worker whose parent was killed would wait for work forever."""
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,158 @@
+"""A fine-tuned folder as a function: load once, answer many."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from albert_zh.files import InputError, atomic_writer, read_json, read_tsv
+
+if TYPE_CHECKING:
+    from albert_zh.tasks.task import Prediction
+
+Text = str | tuple[str, str]
+
+_TASK_KEYS = ("task", "labels", "label_names", "max_seq_length", "lower_case", "tokenizer")
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """Options of ``predict``."""
+
+    folder: str = field(metadata={"help": "fine-tuned folder, as finetune leaves it", "positional": True})
+    text: tuple[str, ...] = field(default=(), metadata={"help": "one text, or two for a task on pairs"})
+    input_file: str = field(default="", metadata={"help": "rows to answer: text, or text<TAB>text, a line"})
+    output_file: str = field(default="", metadata={"help": "where the answers go (left out: the terminal)"})
+    batch_size: int = field(default=64, metadata={"help": "rows computed at once"})
+
+
+class Classifier:
+    """Answers texts or pairs of texts with a fine-tuned model.
+
+    Args:
+        folder: as ``finetune`` leaves it: weights, ``albert_config.json``, vocabulary, ``task.json``.
+
+    Raises:
+        InputError: the folder is not a finished fine-tuned one.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]):
+        from albert_zh import pretrained
+        from albert_zh.tasks import get_task
+        from albert_zh.text.tokenizer import load_tokenizer
+
+        folder = Path(folder)
+        if not (folder / "task.json").is_file():
+            raise InputError(
+                f"{folder}: no task.json, so no finished fine-tuned folder. "
+                "Give the --output_dir of a finetune run that has ended."
+            )
+        about = read_json(folder / "task.json")
+        missing = [key for key in _TASK_KEYS if key not in about]
+        if missing:
+            raise InputError(f"{folder}/task.json: no key {missing[0]!r}. Fine-tune again, or copy the folder whole.")
+        self.task = get_task(about["task"])
+        self.labels, self.label_names = tuple(about["labels"]), tuple(about["label_names"])
+        if self.labels != self.task.labels:
+            raise InputError(f"{folder}/task.json: its labels are not those of the task {self.task.name!r}.")
+        self.max_seq_length = about["max_seq_length"]
+        vocabulary = pretrained.vocabulary_of(pretrained.find(folder), None)
+        pieces = about["tokenizer"] == "sentencepiece"
+        self.tokenizer = load_tokenizer(
+            vocab_file=None if pieces else vocabulary,
+            spm_model_file=vocabulary if pieces else None,
+            lower_case=about["lower_case"],
+        )
+        self.model = pretrained.load_pretrained(folder, say=lambda _: None)
+
+    def predict(self, texts: Sequence[Text], batch_size: int = 64) -> list[Prediction]:
+        """One prediction a text (or pair, for a task on pairs), in order.
+
+        Args:
+            texts: strings, or tuples of two.
+            batch_size: rows computed at once.
+
+        Raises:
+            InputError: a single text where a pair is needed, or the other way round, or an empty text.
+        """
+        import numpy as np
+
+        from albert_zh.tasks.task import Row
+        from albert_zh.text.packing import pad_batch
+
+        rows = [Row(f"text {n}", *self._parts(text, f"text {n}")) for n, text in enumerate(texts, 1)]
+        if not rows:
+            return []
+        features = self.task.featurize(rows, self.tokenizer, self.max_seq_length)
+        order = sorted(range(len(features)), key=lambda n: len(features.input_ids[n]))
+        logits = np.empty((len(features), len(self.labels)), np.float32)
+        for start in range(0, len(order), batch_size):
+            part = order[start : start + batch_size]
+            width = -(-max(len(features.input_ids[n]) for n in part) // 8) * 8
+            ids, mask, segments = pad_batch(
+                [(features.input_ids[n], features.segment_ids[n]) for n in part], width, self.tokenizer.pad_id
+            )
+            outputs = self.model({"input_ids": ids, "input_mask": mask, "segment_ids": segments})
+            logits[part] = np.asarray(outputs["logits"])
+        return self.task.decode(logits, features)
+
+    def name_of(self, label: str) -> str:
+        """A label's name for people."""
+        return self.label_names[self.labels.index(label)]
+
+    def _parts(self, text: Text, where: str) -> tuple[str, str | None]:
+        parts = (text, None) if isinstance(text, str) else tuple(text)
+        if len(parts) != 2 or (parts[1] is None) == (self.task.kind == "pair"):
+            wanted = "a pair of texts" if self.task.kind == "pair" else "one text"
+            raise InputError(f"{where}: the task {self.task.name!r} takes {wanted}, got {text!r}.")
+        if not all(part.strip() for part in parts if part is not None):
+            raise InputError(f"{where}: empty. Give some text.")
+        return parts
+
+
+def run(options: PredictOptions) -> list[Prediction]:
+    """Answers the texts of the options: a table of answer, name, probability and text.
+
+    Raises:
+        InputError: nothing to answer, a row with the wrong number of columns, or an unusable folder.
+    """
+    if bool(options.text) == bool(options.input_file):
+        raise InputError("give --text (one text, or two for pairs) or --input_file, and not both.")
+    classifier = Classifier(options.folder)
+    pair = classifier.task.kind == "pair"
+    texts: list[Text] = []
+    if options.input_file:
+        for number, columns in read_tsv(options.input_file):
+            if len(columns) < 1 + pair:
+                raise InputError(f"{options.input_file}:{number}: one column; the task takes text<TAB>text.")
+            texts.append((columns[0], columns[1]) if pair else columns[0])
+        if not texts:
+            raise InputError(f"{options.input_file}: no rows. Write one text, or text<TAB>text, a line.")
+    elif pair and len(options.text) != 2:
+        raise InputError(f"--text: the task {classifier.task.name!r} takes two texts, got {len(options.text)}.")
+    else:
+        texts = [options.text] if pair else list(options.text)
+    predictions = classifier.predict(texts, options.batch_size)
+    with _output(options.output_file) as stream:
+        stream.write("label\tname\tprobability\ttext\n")
+        for text, prediction in zip(texts, predictions, strict=True):
+            shown = text if isinstance(text, str) else "\t".join(text)
+            name = classifier.name_of(prediction.label)
+            stream.write(f"{prediction.label}\t{name}\t{prediction.confidence:.4f}\t{shown}\n")
+    if options.output_file:
+        print(f"{len(texts)} answers: {options.output_file}")
+    return predictions
+
+
+@contextmanager
+def _output(path: str) -> Iterator:
+    if not path:
+        yield sys.stdout
+        return
+    with atomic_writer(path) as stream:
+        yield stream

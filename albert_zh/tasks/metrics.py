@@ -1,0 +1,81 @@
+"""Scores of predicted labels, in plain numpy; label numbers are places in the task's list of labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Precision, recall and F1 of each class, float64 (C,), and how many gold rows it has, int64 (C,).
+
+    A share whose denominator is 0 (a class never predicted, or never gold) is 0, as in the usual tools.
+    """
+
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray
+
+
+def accuracy(gold: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of rows whose predicted label is the gold one.
+
+    >>> accuracy(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]))
+    0.75
+    """
+    gold, predicted = _same_length(gold, predicted)
+    return float(np.mean(gold == predicted))
+
+
+def confusion_matrix(gold: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Counts of rows, int64 (C, C): row is the gold label, column the predicted one.
+
+    >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    gold, predicted = _same_length(gold, predicted)
+    return np.bincount(gold * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def class_scores(confusion: np.ndarray) -> ClassScores:
+    """Scores of each class from a confusion matrix (C, C)."""
+    hits = np.diag(confusion).astype(np.float64)
+    precision = _share(hits, confusion.sum(axis=0))
+    recall = _share(hits, confusion.sum(axis=1))
+    f1 = _share(2 * hits, confusion.sum(axis=0) + confusion.sum(axis=1))
+    return ClassScores(precision, recall, f1, confusion.sum(axis=1))
+
+
+def macro_f1(confusion: np.ndarray) -> float:
+    """Mean of the classes' F1, over the classes that have a gold or a predicted row."""
+    present = confusion.sum(axis=0) + confusion.sum(axis=1) > 0
+    return float(class_scores(confusion).f1[present].mean()) if present.any() else 0.0
+
+
+def accuracy_interval(
+    correct: int, rows: int, seed: int = 0, resamples: int = 10_000, level: float = 0.95
+) -> tuple[float, float]:
+    """Bootstrap percentile interval of an accuracy (Efron 1979), the same for the same seed.
+
+    Drawing ``rows`` rows with replacement, of which each is right with probability ``correct / rows``, is a binomial
+    draw, so the resampled accuracies are drawn directly.
+    """
+    if rows < 1 or not 0 <= correct <= rows:
+        raise ValueError(f"{correct} right of {rows} rows is no accuracy.")
+    draws = np.random.default_rng(seed).binomial(rows, correct / rows, size=resamples) / rows
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+
+
+def _same_length(gold: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    gold, predicted = np.asarray(gold, np.int64), np.asarray(predicted, np.int64)
+    if gold.shape != predicted.shape or gold.ndim != 1 or not len(gold):
+        raise ValueError(f"gold labels {gold.shape} and predicted labels {predicted.shape} must be equally many, 1 up.")
+    return gold, predicted

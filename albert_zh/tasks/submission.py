@@ -1,0 +1,88 @@
+"""Leaderboard files: exact names, one answer a row in the order of the test file, all checked before writing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from albert_zh.files import InputError, atomic_writer
+
+FORMATS = ("json_lines", "index_tsv")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Where a task's answers go.
+
+    Attributes:
+        files: test split to the file name the leaderboard asks for.
+        format: "json_lines", lines ``{"id": 0, "label": "108"}``, or "index_tsv", lines ``0<tab>1`` under the header
+            ``index<tab>prediction``.
+    """
+
+    files: Mapping[str, str]
+    format: str = "json_lines"
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ValueError(f"submission format {self.format!r} is not one of {', '.join(FORMATS)}.")
+
+
+def write_label_submission(
+    submission: Submission,
+    folder: str | os.PathLike[str],
+    split: str,
+    places: Sequence[str],
+    ids: Sequence[str | int],
+    answers: Sequence[str],
+    labels: Sequence[str],
+) -> Path:
+    """Writes the file of one test split and returns its path.
+
+    Args:
+        places: ``file:line`` of each row, which must rise within one file: the order of the test file.
+        ids: the id of each row, each once.
+        answers: the label of each row, one of ``labels``.
+
+    Raises:
+        InputError: no file is asked for that split, there are no rows, the counts differ, the rows are not one
+            file's in order, an id comes twice, or an answer is no label.
+    """
+    if split not in submission.files:
+        raise InputError(
+            f"no submission file is known for split {split!r}. Those known: {', '.join(submission.files) or 'none'}."
+        )
+    name = submission.files[split]
+    if not places:
+        raise InputError(f"{name}: there are no rows to answer. Predict the {split} split first.")
+    if not len(places) == len(ids) == len(answers):
+        raise InputError(f"{name}: {len(answers)} answers for {len(places)} rows. Predict every row of the test file.")
+    spots = [(place.rpartition(":")[0], int(place.rpartition(":")[2])) for place in places]
+    for before, after in itertools.pairwise(spots):
+        if before[0] != after[0] or before[1] >= after[1]:
+            raise InputError(
+                f"{name}: row {after[0]}:{after[1]} comes after {before[0]}:{before[1]}. "
+                "A submission answers one test file, in its order."
+            )
+    seen: set[str | int] = set()
+    for place, row_id, answer in zip(places, ids, answers, strict=True):
+        if row_id in seen:
+            raise InputError(f"{name}: id {row_id!r} comes twice, again at {place}. Give each test row its own id.")
+        seen.add(row_id)
+        if answer not in labels:
+            raise InputError(f"{name}: the answer {answer!r} for {place} is not a label of the task.")
+    path = Path(folder, name)
+    with atomic_writer(path) as stream:
+        if submission.format == "index_tsv":
+            stream.write("index\tprediction\n")
+            stream.writelines(f"{row_id}\t{answer}\n" for row_id, answer in zip(ids, answers, strict=True))
+        else:
+            stream.writelines(
+                json.dumps({"id": row_id, "label": answer}, ensure_ascii=False) + "\n"
+                for row_id, answer in zip(ids, answers, strict=True)
+            )
+    return path

@@ -1,0 +1,218 @@
+"""The task contract: the five verbs every task answers, and the values that pass between them.
+
+    rows        = task.read("dev", data_dir)                       # 1. what the files say
+    features    = task.featurize(rows, tokenizer, max_seq_length)  # 2. what the network reads
+    head        = task.head                                        # 3. what the network must end in, as data
+    predictions = task.decode(logits, features)                    # 4. what its numbers mean
+    scores      = task.score(predictions, rows)                    # 5. how good that is; scores[task.main_metric]
+
+and, for a leaderboard, ``task.write_submission(folder, rows, predictions, split)``. A kind of task (classification,
+tagging, span, choice) is one file with one subclass; a data set of a known kind is one row of ``TASKS``.
+"""
+
+from __future__ import annotations
+
+import abc
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from albert_zh.files import InputError
+from albert_zh.tasks.submission import Submission
+
+if TYPE_CHECKING:
+    from albert_zh.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a data file.
+
+    Attributes:
+        where: ``file:line`` the row was read from.
+        text_a: the sentence, or the first of the pair.
+        text_b: the second of the pair; None when there is one sentence.
+        label: the gold label; None where the file holds none.
+        id: the row's ``id`` in its file, else its number in the split, from 0.
+    """
+
+    where: str
+    text_a: str
+    text_b: str | None = None
+    label: str | None = None
+    id: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the network reads of a split; entry n of every list is sequence n, unpadded.
+
+    Attributes:
+        input_ids: n arrays of int32, each as long as its sequence, special tokens included.
+        segment_ids: n arrays of int32 of the same lengths, 0 for the first text and 1 for the second.
+        labels: targets in the form the head's loss takes; classification: int32 (n,), -1 where there is no gold.
+        rows: the rows the sequences were made from.
+        row_numbers: int32 (n,), the place in ``rows`` of each sequence; a kind that cuts a long row into windows or
+            pairs it with each choice makes several sequences of one row.
+        truncated: sequences that were cut to ``max_seq_length``.
+    """
+
+    input_ids: list[np.ndarray]
+    segment_ids: list[np.ndarray]
+    labels: np.ndarray
+    rows: Sequence[Any]
+    row_numbers: np.ndarray
+    truncated: int = 0
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """The head a task needs. ``kind`` names it ("classification": one vector a sequence), ``outputs`` is its width."""
+
+    kind: str
+    outputs: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one row: the label, and the probability of every label in the task's order (they sum to 1)."""
+
+    label: str
+    probabilities: tuple[float, ...]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the answer."""
+        return max(self.probabilities)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Fine-tuning settings known to work for ALBERT-tiny; larger sizes want a lower learning rate.
+
+    Attributes:
+        max_seq_length: tokens of a sequence, special tokens included.
+        batch_size: rows a step.
+        learning_rate: peak of the schedule.
+        epochs: passes over the training rows.
+        warmup: share of the steps over which the rate rises from 0.
+        learning_rates: rates worth sweeping, where some were published.
+    """
+
+    max_seq_length: int
+    batch_size: int
+    learning_rate: float
+    epochs: int
+    warmup: float = 0.1
+    learning_rates: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class PublishedScore:
+    """A published score of the main metric, as a share (0.854 is 85.4%); None where none was published."""
+
+    model: str
+    dev: float | None = None
+    test: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(abc.ABC):
+    """One data set and what is done with it.
+
+    Attributes:
+        name: the ``--task_name``.
+        kind: the kind of task: "single" or "pair" (sentences to classify); later kinds add theirs.
+        files: split name to the file names it may have, tried in order. Splits: train, dev, test and, for
+            leaderboards with several test sets, test1.0 and the like.
+        main_metric: key of ``score`` by which the best model is kept; higher is better.
+        recipe: fine-tuning settings.
+        published: scores of published models.
+        submission: leaderboard file of each test split, or None.
+        about: what the data set is, one line.
+    """
+
+    name: str
+    kind: str
+    files: Mapping[str, tuple[str, ...]]
+    main_metric: str
+    recipe: Recipe
+    published: tuple[PublishedScore, ...] = ()
+    submission: Submission | None = None
+    about: str = ""
+
+    @property
+    @abc.abstractmethod
+    def head(self) -> HeadSpec:
+        """The head the network must end in."""
+
+    @abc.abstractmethod
+    def read(self, split: str, data_dir: str | os.PathLike[str]) -> list[Any]:
+        """All rows of a split, in file order.
+
+        Raises:
+            InputError: the split's file is missing or empty, or a row is malformed; names file and line.
+        """
+
+    @abc.abstractmethod
+    def featurize(self, rows: Sequence[Any], tokenizer: Tokenizer, max_seq_length: int) -> Features:
+        """The sequences of ``rows``, each at most ``max_seq_length`` tokens."""
+
+    @abc.abstractmethod
+    def decode(self, logits: Any, features: Features) -> list[Any]:
+        """One prediction a row from the head's output, whose entry n belongs to sequence n of ``features``."""
+
+    @abc.abstractmethod
+    def score(self, predictions: Sequence[Any], rows: Sequence[Any]) -> dict[str, float]:
+        """Metrics of predictions on rows with gold, ``main_metric`` among them."""
+
+    @abc.abstractmethod
+    def write_predictions(self, path: str | os.PathLike[str], rows: Sequence[Any], predictions: Sequence[Any]) -> Path:
+        """Writes every row with its prediction, for people and for later analysis; atomic."""
+
+    @abc.abstractmethod
+    def write_submission(
+        self,
+        folder: str | os.PathLike[str],
+        rows: Sequence[Any],
+        predictions: Sequence[Any],
+        split: str = "test",
+    ) -> Path:
+        """Writes the leaderboard's file for a whole test split; checks names, order and counts first; atomic."""
+
+    def has(self, split: str, data_dir: str | os.PathLike[str]) -> bool:
+        """Whether the folder holds a file of the split."""
+        return any(Path(data_dir, name).is_file() for name in self.files.get(split, ()))
+
+    def find(self, split: str, data_dir: str | os.PathLike[str]) -> Path:
+        """The file of a split. One split never stands in for another.
+
+        Raises:
+            InputError: the task has no such split, or the folder has none of its files; lists what was looked for.
+        """
+        if split not in self.files:
+            raise InputError(f"{self.name} has no split {split!r}. Its splits are {', '.join(self.files)}.")
+        folder = Path(data_dir)
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder. Give the folder that holds the {self.name} files.")
+        for name in self.files[split]:
+            if (folder / name).is_file():
+                return folder / name
+        there = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))[:12]
+        raise InputError(
+            f"{folder}: no {split} file of {self.name}. Looked for {', '.join(self.files[split])}; "
+            f"the folder holds {', '.join(there) or 'nothing'}. Rename the file or give another folder."
+        )
+
+
+def paired(rows: Sequence[Any], predictions: Sequence[Any]) -> None:
+    """Raises ValueError unless there is exactly one prediction a row."""
+    if len(rows) != len(predictions):
+        raise ValueError(f"{len(predictions)} predictions for {len(rows)} rows: give one a row, in the same order.")

@@ -1,0 +1,1 @@
+"""Text to token ids: tokenizers, words, packing, vocabulary; no TensorFlow."""

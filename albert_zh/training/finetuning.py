@@ -1,0 +1,404 @@
+"""Fine-tuning: labelled rows and a checkpoint to the best model by dev, its scores and its predictions."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from albert_zh.files import InputError, write_json
+from albert_zh.training.pretraining import COMPILE_FROM_STEPS, PretrainOptions
+
+TASK_FILE, METRICS_FILE = "task.json", "metrics.json"
+
+
+def _as_in_pretraining(name: str):
+    """The field of PretrainOptions of this name: one meaning, one help text."""
+    original = PretrainOptions.__dataclass_fields__[name]
+    return field(default=original.default, metadata=original.metadata)
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """Options of ``finetune`` (and of run_classifier.py)."""
+
+    task_name: str = field(metadata={"help": "task, such as lcqmc or tnews"})
+    output_dir: str = field(metadata={"help": "folder of the finished model, metrics and predictions"})
+    data_dir: str = field(metadata={"help": "folder of the task's train, dev and test files"})
+    init_checkpoint: str = field(
+        default="", metadata={"help": "start from these weights (prefix or folder); left out: random weights"}
+    )
+    bert_config_file: str = _as_in_pretraining("bert_config_file")
+    vocab_file: str = field(default="", metadata={"help": "WordPiece vocabulary (left out: the checkpoint's own)"})
+    spm_model_file: str = field(default="", metadata={"help": "SentencePiece model, for a checkpoint that uses one"})
+    do_train: bool = field(default=False, metadata={"help": "train"})
+    do_eval: bool = field(default=False, metadata={"help": "score dev with the best model"})
+    do_predict: bool = field(default=False, metadata={"help": "answer test with the best model"})
+    do_lower_case: bool = field(default=True, metadata={"help": "lower-case the text, as the checkpoint had it"})
+    max_seq_length: int | None = field(default=None, metadata={"help": "tokens a row (left out: the task's recipe)"})
+    train_batch_size: int | None = field(default=None, metadata={"help": "rows per update (left out: the recipe)"})
+    eval_batch_size: int = field(default=64, metadata={"help": "rows per evaluation batch"})
+    predict_batch_size: int = field(default=64, metadata={"help": "", "ignored": "--eval_batch_size is used"})
+    learning_rate: float | None = field(default=None, metadata={"help": "peak rate (left out: the task's recipe)"})
+    num_train_epochs: float | None = field(
+        default=None, metadata={"help": "passes over the training rows (left out: the task's recipe)"}
+    )
+    warmup_proportion: float = field(default=0.1, metadata={"help": "share of the updates with rising rate"})
+    eval_steps: int = field(
+        default=0,
+        metadata={
+            "help": "updates between two looks at dev (0: four an epoch)",
+            "aliases": ("save_checkpoints_steps",),
+        },
+    )
+    optimizer: str = field(
+        default="adamw",
+        metadata={"help": "as published: adamw, lamb, lamb_google", "choices": ("adamw", "lamb", "lamb_google")},
+    )
+    sweep: bool = field(default=False, metadata={"help": "try the recipe's learning rates, keep the best by dev"})
+    learning_rates: tuple[str, ...] = field(
+        default=(), metadata={"help": "rates of --sweep (left out: the task's recipe)"}
+    )
+    random_seed: int = _as_in_pretraining("random_seed")
+    precision: str = _as_in_pretraining("precision")
+    jit_compile: str = _as_in_pretraining("jit_compile")
+    distribution_strategy: str = _as_in_pretraining("distribution_strategy")
+    use_tpu: bool = _as_in_pretraining("use_tpu")
+    tpu_name: str = _as_in_pretraining("tpu_name")
+    tpu_zone: str = _as_in_pretraining("tpu_zone")
+    gcp_project: str = _as_in_pretraining("gcp_project")
+    overwrite: bool = _as_in_pretraining("overwrite")
+    num_tpu_cores: int = _as_in_pretraining("num_tpu_cores")
+    iterations_per_loop: int = _as_in_pretraining("iterations_per_loop")
+    master: str = _as_in_pretraining("master")
+
+    def __post_init__(self) -> None:
+        if not (self.do_train or self.do_eval or self.do_predict):
+            raise InputError("nothing to do: give --do_train=true, --do_eval=true, --do_predict=true or some of them.")
+        if self.max_seq_length is not None and not 8 <= self.max_seq_length <= 512:
+            raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
+        for name in ("train_batch_size", "eval_batch_size", "num_train_epochs"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"--{name}={value}: must be more than 0.")
+        if not 0 <= self.warmup_proportion < 1:
+            raise InputError(f"--warmup_proportion={self.warmup_proportion}: must be from 0 to below 1.")
+        if not (self.init_checkpoint or self.bert_config_file) and self.do_train:
+            raise InputError("give --init_checkpoint, or --bert_config_file and --vocab_file for random weights.")
+
+
+def run(options: FinetuneOptions) -> dict[str, Any]:
+    """Fine-tunes, scores and predicts as the options say.
+
+    Returns:
+        The content of ``metrics.json``: task, settings, dev and test scores, trivial baselines, the update kept.
+
+    Raises:
+        InputError: files that cannot be used, an output folder of another run, a non-finite loss.
+    """
+    if options.sweep:
+        from albert_zh.training.sweep import run_sweep
+
+        return run_sweep(options)
+    return _Finetuning(options).run()
+
+
+class _Finetuning:
+    def __init__(self, options: FinetuneOptions):
+        from albert_zh import pretrained
+        from albert_zh.config import AlbertConfig
+        from albert_zh.tasks import get_task
+        from albert_zh.text.tokenizer import load_tokenizer
+        from albert_zh.training import strategy as devices
+
+        self.strategy = devices.make_strategy(
+            options.distribution_strategy,
+            use_tpu=options.use_tpu,
+            tpu_name=options.tpu_name,
+            tpu_zone=options.tpu_zone,
+            gcp_project=options.gcp_project,
+        )
+        self.chief = devices.is_chief(self.strategy)
+        self.options, self.folder = options, Path(options.output_dir)
+        self.task = get_task(options.task_name)
+        recipe = self.task.recipe
+        self.length = options.max_seq_length or recipe.max_seq_length
+        self.batch_size = options.train_batch_size or recipe.batch_size
+        self.peak_rate = recipe.learning_rate if options.learning_rate is None else options.learning_rate
+        self.epochs = options.num_train_epochs or recipe.epochs
+        origin = options.init_checkpoint or ("" if options.do_train else options.output_dir)
+        self.source = pretrained.find(origin, options.bert_config_file or None) if origin else None
+        self.config = self.source.config if self.source else AlbertConfig.from_json(options.bert_config_file)
+        if self.length > self.config.max_position_embeddings:
+            raise InputError(
+                f"--max_seq_length={self.length}: the config has {self.config.max_position_embeddings} positions."
+            )
+        given = options.spm_model_file or options.vocab_file
+        flag = "--spm_model_file" if options.spm_model_file else "--vocab_file"
+        self.vocabulary = pretrained.vocabulary_of(self.source, given or None, flag)
+        pieces = self.vocabulary.suffix == ".model"
+        self.tokenizer = load_tokenizer(
+            vocab_file=None if pieces else self.vocabulary,
+            spm_model_file=self.vocabulary if pieces else None,
+            lower_case=options.do_lower_case,
+        )
+        if self.tokenizer.vocab_size > self.config.vocab_size:
+            raise InputError(
+                f"{self.vocabulary}: {self.tokenizer.vocab_size} entries, but the config's vocab_size is "
+                f"{self.config.vocab_size}. Give the vocabulary that belongs to the model."
+            )
+
+    # The parts of a run
+
+    def _features(self, rows, say: str = ""):
+        features = self.task.featurize(rows, self.tokenizer, self.length)
+        if say:
+            cut = f", {features.truncated} cut to {self.length} tokens" if features.truncated else ""
+            print(f"{say}: {len(rows):,} rows{cut}", flush=True)
+        return features
+
+    def _loop(self, steps: int):
+        import keras
+
+        from albert_zh.convert import tensorflow1
+        from albert_zh.models.heads import AlbertForClassification
+        from albert_zh.training.loop import Loop
+        from albert_zh.training.objectives import ClassificationObjective
+
+        options = self.options
+        keras.config.set_dtype_policy(options.precision)
+        try:
+            with self.strategy.scope():
+                model = AlbertForClassification(self.config, self.task.head.outputs, seed=options.random_seed)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        if self.source:
+            print(tensorflow1.load_weights(model, self.source.prefix), flush=True)
+        else:
+            print("no --init_checkpoint: random weights; expect little above the trivial baselines", flush=True)
+        self.compiled = options.jit_compile == "on" or (
+            options.jit_compile == "auto" and options.do_train and steps >= 4 * COMPILE_FROM_STEPS
+        )
+        return Loop(
+            model,
+            tensorflow1.variable_names(model),
+            ClassificationObjective(),
+            self.strategy,
+            optimizer=options.optimizer,
+            jit_compile=self.compiled,
+            seed=options.random_seed,
+        )
+
+    def _identity(self) -> dict[str, object]:
+        options = self.options
+        same = "init_checkpoint optimizer precision random_seed jit_compile warmup_proportion do_lower_case".split()
+        return {
+            "kind": "fine-tuning",
+            "task": self.task.name,
+            "data_dir": options.data_dir,
+            "config": self.config.to_dict(),
+            "vocabulary": self.tokenizer.fingerprint,
+            "max_seq_length": self.length,
+            "train_batch_size": self.batch_size,
+            "learning_rate": self.peak_rate,
+            "num_train_epochs": self.epochs,
+            **{name: getattr(options, name) for name in same},
+        }
+
+    def run(self) -> dict[str, Any]:
+        from albert_zh.training import strategy as devices
+        from albert_zh.training.checkpoints import claim_folder
+
+        options, task = self.options, self.task
+        print(f"devices: {devices.describe(self.strategy)}", flush=True)
+        metrics: dict[str, Any] = {"task": task.name, "settings": self._identity()}
+        # Everything is read before anything is computed: a bad row in test should not show after an hour of training.
+        rows = {"train": task.read("train", options.data_dir)} if options.do_train else {}
+        if options.do_train or options.do_eval:
+            rows["dev"] = task.read("dev", options.data_dir)
+        tests = [s for s in task.files if s not in ("train", "dev") and task.has(s, options.data_dir)]
+        if options.do_predict:
+            if not tests:
+                task.find("test", options.data_dir)  # raises, and says what was looked for
+            rows |= {split: task.read(split, options.data_dir) for split in tests}
+        features = {split: self._features(rows[split], split) for split in rows}
+        if options.do_train:
+            if self._finished():
+                print(f"{self.folder}: finished before, nothing to train", flush=True)
+                return json.loads((self.folder / METRICS_FILE).read_text(encoding="utf-8"))
+            if self.chief:
+                claim_folder(self.folder, self._identity(), overwrite=options.overwrite)
+            metrics |= self._train(features)
+        else:
+            self.loop = self._loop(0)
+        metrics |= self._score(rows, features)
+        if self.chief:
+            self._write(metrics)
+        return metrics
+
+    def _finished(self) -> bool:
+        """Whether the folder holds the end of just this run, predictions included where they are asked for."""
+        from albert_zh.files import read_json
+        from albert_zh.training.checkpoints import RUN_FILE
+
+        if self.options.overwrite or not all((self.folder / f).exists() for f in (RUN_FILE, METRICS_FILE, TASK_FILE)):
+            return False
+        same = read_json(self.folder / RUN_FILE) == json.loads(json.dumps(self._identity()))
+        done = read_json(self.folder / METRICS_FILE)
+        return same and ("test" in done or not self.options.do_predict)
+
+    def _train(self, features) -> dict[str, Any]:
+        from albert_zh.training.batches import FeatureBatches
+        from albert_zh.training.checkpoints import Checkpoints
+        from albert_zh.training.optimizers import schedule
+        from albert_zh.training.trainer import Plan, finished_weights, train
+
+        options, train_set = self.options, features["train"]
+        per_epoch = math.ceil(len(train_set) / self.batch_size)
+        steps = max(math.ceil(per_epoch * self.epochs), 1)
+        self.loop = self._loop(steps)
+        batches = FeatureBatches(
+            train_set.input_ids,
+            train_set.segment_ids,
+            train_set.labels,
+            size=self.batch_size,
+            pad_id=self.tokenizer.pad_id,
+            widths=4 if self.compiled else 0,
+            seed=options.random_seed,
+        )
+        replicas = self.strategy.num_replicas_in_sync
+        share = math.ceil(self.batch_size / replicas)
+
+        def batch(step):
+            rows = batches.rows(step)
+            width = batches.width(rows)
+            return self.loop.distribute(lambda replica, _: batches.read(rows[replica * share :][:share], share, width))
+
+        def evaluate():
+            logits, loss = self._answer(features["dev"], loss=True)
+            scores = self.task.score(self.task.decode(logits, features["dev"]), features["dev"].rows)
+            return {"loss": loss, **scores}
+
+        metric = self.task.main_metric
+        print(
+            f"batch: {self.batch_size} rows, {steps:,} updates = {self.epochs:g} epochs of {len(train_set):,} rows; "
+            f"padded to {', '.join(map(str, batches.widths[:12]))}{' …' if len(batches.widths) > 12 else ''}; "
+            f"rate {self.peak_rate:.3g}, {options.optimizer}, {'compiled' if self.compiled else 'not compiled'}",
+            flush=True,
+        )
+        plan = Plan(
+            steps=steps,
+            batch=batch,
+            rate=schedule(self.peak_rate, int(steps * options.warmup_proportion), steps),
+            describe_batch=lambda step: ", ".join(train_set.rows[int(r)].where for r in batches.rows(step)[:3]) + " …",
+            evaluate=evaluate,
+            quality=lambda scores: scores[metric],
+            line=lambda scores: f"loss {scores['loss']:.4f} {metric} {scores[metric]:.2%}",
+            evaluate_every=options.eval_steps or max(per_epoch // 4, 1),
+            log_every=max(steps // 200, 1),
+        )
+        checkpoints = Checkpoints(self.folder, keep=1)
+        outcome = train(self.loop, plan, checkpoints, chief=self.chief)
+        finished_weights(self.loop, checkpoints)
+        return {
+            "best_step": outcome.best_step,
+            "steps": steps,
+            "seconds": round(outcome.seconds, 1),
+            "parameters": self.loop.model.count_params(),
+        }
+
+    def _answer(self, features, loss: bool = False):
+        """Logits (n, C) of all sequences, and the mean loss where there are labels."""
+        import numpy as np
+
+        from albert_zh.training.batches import FeatureBatches
+
+        batches = FeatureBatches(
+            features.input_ids,
+            features.segment_ids,
+            features.labels,
+            size=self.options.eval_batch_size,
+            pad_id=self.tokenizer.pad_id,
+            widths=4 if self.compiled else 0,
+        )
+        parts = batches.by_length()
+        outputs = [
+            self.loop.predict(batches.read(rows, batches.size if self.compiled else len(rows)), "logits")[: len(rows)]
+            for rows in parts
+        ]
+        logits = np.empty((len(features), outputs[0].shape[1]), np.float32)
+        logits[np.concatenate(parts)] = np.concatenate(outputs)
+        if not loss:
+            return logits
+        highest = logits.max(axis=1, keepdims=True)
+        log_sum = np.log(np.exp(logits - highest).sum(axis=1)) + highest[:, 0]
+        return logits, float(np.mean(log_sum - logits[np.arange(len(logits)), features.labels]))
+
+    def _score(self, rows, features) -> dict[str, Any]:
+        """Dev scores, test answers, the baselines beside them; writes predictions and submission files."""
+        from albert_zh.training.report import baseline_scores
+
+        options, task, result = self.options, self.task, {}
+        train_rows = rows.get("train") or (
+            task.read("train", options.data_dir) if task.has("train", options.data_dir) else rows.get("dev")
+        )
+        splits = [split for split in rows if split == "dev" or split not in ("train", "dev")]
+        result["baselines"] = {}
+        for split in splits:
+            if split == "dev" and not options.do_eval and not options.do_train:
+                continue
+            predictions = task.decode(self._answer(features[split]), features[split])
+            known = all(row.label is not None for row in rows[split])
+            result[split] = task.score(predictions, rows[split]) if known else {"rows": len(rows[split])}
+            if known:
+                result["baselines"][split] = {
+                    baseline.name: baseline.dev for baseline in baseline_scores(train_rows, rows[split])
+                }
+            if self.chief:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                task.write_predictions(self.folder / f"{split}_predictions.tsv", rows[split], predictions)
+                if split != "dev" and task.submission is not None and split in task.submission.files:
+                    print(f"submission: {task.write_submission(self.folder, rows[split], predictions, split)}")
+            if known:
+                self._say(split, result[split], result["baselines"][split])
+        return result
+
+    def _say(self, split: str, scores: dict[str, float], baselines: dict[str, float]) -> None:
+        metric = self.task.main_metric
+        beside = ", ".join(f"{name} {value:.2%}" for name, value in baselines.items())
+        interval = f" (95%: {scores[f'{metric}_low']:.2%} to {scores[f'{metric}_high']:.2%})"
+        best = max(baselines.values())
+        verdict = (
+            "clearly above the trivial baselines"
+            if scores[f"{metric}_low"] > best
+            else "not clearly above the trivial baselines"
+            if scores[metric] > best
+            else "at or below a trivial baseline: this model learned little"
+        )
+        print(f"{split} {metric} {scores[metric]:.2%}{interval} | {beside} | {verdict}", flush=True)
+
+    def _write(self, metrics: dict[str, Any]) -> None:
+        """The finished folder: model, vocabulary, metrics, and last task.json, which marks it as complete."""
+        from albert_zh import pretrained
+
+        write_json(self.folder / METRICS_FILE, metrics)
+        if not self.options.do_train:
+            return
+        pretrained.write_model(self.loop.model, self.folder, vocabulary=self.vocabulary)
+        for file in self.folder.glob("model.ckpt-*"):  # what a resume would have needed
+            file.unlink()
+        write_json(
+            self.folder / TASK_FILE,
+            {
+                "task": self.task.name,
+                "kind": self.task.kind,
+                "labels": list(self.task.labels),
+                "label_names": [self.task.name_of(label) for label in self.task.labels],
+                "max_seq_length": self.length,
+                "lower_case": self.options.do_lower_case,
+                "tokenizer": "sentencepiece" if self.vocabulary.suffix == ".model" else "wordpiece",
+            },
+        )
+        print(f"finished: {self.folder} (model, task.json, metrics.json, predictions)", flush=True)

@@ -1,0 +1,64 @@
+"""Several learning rates, one finished folder: the best by dev; a stopped sweep goes on where it stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+from albert_zh.files import InputError, read_json, write_json
+from albert_zh.tasks import get_task
+from albert_zh.training.finetuning import METRICS_FILE, TASK_FILE, FinetuneOptions, run
+
+
+def _rates(options: FinetuneOptions) -> tuple[float, ...]:
+    recipe = get_task(options.task_name).recipe
+    if not options.learning_rates:
+        return recipe.learning_rates or (recipe.learning_rate,)
+    try:
+        return tuple(float(rate) for rate in options.learning_rates)
+    except ValueError as error:
+        raise InputError(
+            f"--learning_rates={','.join(options.learning_rates)}: {error}. Write 2e-5,6e-5,1e-4."
+        ) from None
+
+
+def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
+    """Fine-tunes once a rate into ``output_dir/rate_RATE``, choosing by dev; then answers test with the best alone.
+
+    Returns:
+        The best run's metrics, with ``sweep``: rate -> dev score of the main metric.
+
+    Raises:
+        InputError: what a single run raises, or a rate that is no number.
+    """
+    folder, metric = Path(options.output_dir), get_task(options.task_name).main_metric
+    scores: dict[float, float] = {}
+    runs: dict[float, FinetuneOptions] = {}
+    for rate in _rates(options):
+        runs[rate] = dataclasses.replace(
+            options,
+            sweep=False,
+            learning_rates=(),
+            learning_rate=rate,
+            output_dir=str(folder / f"rate_{rate:g}"),
+            do_train=True,
+            do_eval=True,
+            do_predict=False,  # test must not be looked at before the choice is made
+        )
+        print(f"\nlearning rate {rate:g}", flush=True)
+        scores[rate] = run(runs[rate])["dev"][metric]
+    best = max(scores, key=scores.__getitem__)
+    print("\n" + "\n".join(f"rate {rate:g}: dev {metric} {score:.2%}" for rate, score in scores.items()))
+    print(f"best: {best:g}", flush=True)
+    best_folder = Path(runs[best].output_dir)
+    if options.do_predict:
+        run(dataclasses.replace(runs[best], do_train=False, do_predict=True, init_checkpoint=str(best_folder)))
+    metrics = read_json(best_folder / METRICS_FILE) | {"sweep": {f"{rate:g}": score for rate, score in scores.items()}}
+    for file in sorted(best_folder.iterdir()):
+        if file.is_file() and file.name != TASK_FILE:
+            shutil.copyfile(file, folder / file.name)
+    write_json(folder / METRICS_FILE, metrics)
+    shutil.copyfile(best_folder / TASK_FILE, folder / TASK_FILE)  # last: it marks the folder as complete
+    return metrics

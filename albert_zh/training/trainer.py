@@ -1,0 +1,151 @@
+"""The loop over the steps of a run, for pretraining and fine-tuning: resume, log, evaluate, keep the best, save."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tensorflow as tf
+
+from albert_zh.convert import tensorflow1
+from albert_zh.files import InputError
+from albert_zh.training.batches import prefetched
+from albert_zh.training.checkpoints import Checkpoints
+from albert_zh.training.logs import RunLog, progress_bar
+from albert_zh.training.loop import Loop, NonFiniteError
+
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run does.
+
+    Attributes:
+        steps: updates in all.
+        batch: step -> the batch of that update, from ``Loop.distribute``; a function of the step alone.
+        rate: updates made so far -> learning rate.
+        describe_batch: step -> which rows it holds, for the message about a loss that is not finite.
+        evaluate: measures dev; None: there is no dev.
+        quality: dev scores -> one number, higher is better, by which the best weights are kept.
+        line: scores -> the words printed.
+        evaluate_every: updates between two looks at dev and between two checkpoints.
+        log_every: updates averaged into one row of the log.
+        patience: looks at dev without a better one after which the run stops; 0: never.
+        evaluate_first: look at dev before the first update (weights that come from somewhere).
+    """
+
+    steps: int
+    batch: Callable[[int], Mapping[str, tf.Tensor]]
+    rate: Callable[[int], float]
+    describe_batch: Callable[[int], str]
+    evaluate: Callable[[], Scores] | None
+    quality: Callable[[Scores], float]
+    line: Callable[[Scores], str]
+    evaluate_every: int
+    log_every: int
+    patience: int = 0
+    evaluate_first: bool = False
+
+
+@dataclass
+class Outcome:
+    """What came of a run: the last and the best dev scores, the update of the best, seconds of this process."""
+
+    last: Scores = field(default_factory=dict)
+    best_quality: float = math.nan
+    best_step: int = 0
+    seconds: float = 0.0
+
+
+def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = True, name: str = "update") -> Outcome:
+    """Runs the plan from where ``checkpoints`` stands to its end; weights after it are those of the last update.
+
+    The best weights by dev lie under ``checkpoints.best_prefix``.
+
+    Args:
+        loop: the compiled step and evaluation.
+        plan: what to run.
+        checkpoints: where the run is kept.
+        chief: whether this process writes files.
+        name: unit of the progress bar.
+
+    Raises:
+        InputError: the loss or gradient is not finite; the last checkpoint stands.
+    """
+    started = time.monotonic()
+    saved = checkpoints.latest()
+    start, outcome = 0, Outcome()
+    if saved:
+        start, outcome.best_quality, outcome.best_step = saved.step, saved.best, saved.best_step
+        loop.restore({key: tensorflow1.from_tf1(key, array) for key, array in saved.arrays.items()})
+        print(f"going on after update {start:,} of {checkpoints.folder}", flush=True)
+    log = RunLog(checkpoints.folder, start, write=chief)
+    if plan.evaluate and plan.evaluate_first and not saved:
+        outcome.last = plan.evaluate()
+        log.add(0, "dev", outcome.last)
+        print(f"dev before the first update: {plan.line(outcome.last)}", flush=True)
+    bar = progress_bar(plan.steps, start, name, quiet=not chief)
+    results, since, idle = [], time.monotonic(), 0
+    try:
+        for step, batch in prefetched(plan.batch, start, plan.steps):
+            try:
+                results.append(loop.step(batch, step, plan.rate(step)))
+            except NonFiniteError as error:
+                raise InputError(
+                    f"{error} ({plan.describe_batch(step)}). The weights were left as they were before it. "
+                    f"Try a lower --learning_rate (now {plan.rate(step):.3g}) or a longer warm-up."
+                ) from error
+            done = step + 1
+            bar.update(1)
+            if done % plan.log_every == 0 or done == plan.steps:
+                row = {key: sum(result[key] for result in results) / len(results) for key in results[0]}
+                bar.set_postfix_str(plan.line(row))
+                row |= {
+                    "learning_rate": plan.rate(step),
+                    "updates_per_second": len(results) / (time.monotonic() - since),
+                }
+                log.add(done, "train", row)
+                results, since = [], time.monotonic()
+            if done % plan.evaluate_every and done != plan.steps:
+                continue
+            pause = time.monotonic()
+            better = False
+            if plan.evaluate:
+                outcome.last = plan.evaluate()
+                log.add(done, "dev", outcome.last)
+                quality = plan.quality(outcome.last)
+                better = not quality <= outcome.best_quality  # true as well while there is no best
+                idle = 0 if better else idle + 1
+                if better:
+                    outcome.best_quality, outcome.best_step = quality, done
+                bar.write(f"update {done:,}: dev {plan.line(outcome.last)}{' (best)' if better else ''}")
+            if chief:
+                log.sync()
+                _save(loop, checkpoints, done, outcome, better)
+            since += time.monotonic() - pause  # the rate logged is that of the updates alone
+            if plan.patience and idle >= plan.patience:
+                bar.write(f"stopped after update {done:,}: no better dev score in {idle} looks")
+                break
+    finally:
+        bar.close()
+        log.close()
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _save(loop: Loop, checkpoints: Checkpoints, step: int, outcome: Outcome, better: bool) -> None:
+    # The best first: a crash between the two leaves a run that finds the same best again.
+    if better:
+        tensorflow1.save_weights(loop.model, checkpoints.best_prefix)
+    arrays = {key: tensorflow1.to_tf1(key, array) for key, array in loop.state().items()}
+    checkpoints.save(step, arrays, outcome.best_quality, outcome.best_step)
+
+
+def finished_weights(loop: Loop, checkpoints: Checkpoints) -> None:
+    """Puts the best weights by dev into the model, where a dev set chose some; else leaves those of the last update."""
+    if Path(f"{checkpoints.best_prefix}.index").exists():
+        tensorflow1.load_weights(loop.model, checkpoints.best_prefix)

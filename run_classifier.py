@@ -1,0 +1,8 @@
+"""Fine-tuning on a labelled task: `albert-zh finetune` under its old name."""
+
+import sys
+
+from albert_zh.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["finetune", *sys.argv[1:]], sys.argv[0]))
