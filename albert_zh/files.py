@@ -150,6 +150,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        old = None
         try:
             yield temporary
             for file in temporary.rglob("*"):
@@ -157,17 +158,19 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                     with open(file, "rb") as stream:
                         os.fsync(stream.fileno())
             os.chmod(temporary, 0o777 & ~_umask())
-            old = None
             if path.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
                 os.replace(path, old)
             os.replace(temporary, path)
             _sync_folder(path.parent)
-            if old is not None:
-                shutil.rmtree(old)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
+            if old is not None and not path.exists():
+                os.replace(old, path)
             raise
+        finally:
+            if old is not None and path.exists():
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
@@ -193,6 +196,7 @@ def _explained(path: Path) -> Iterator[None]:
             errno.EDQUOT: "the disk quota is used up. Free some space; nothing half-written was left",
             errno.EACCES: "permission denied. Choose another folder or change its rights",
             errno.EROFS: "the file system is read-only. Choose another folder",
+            errno.EISDIR: "a file and a folder cannot take each other's place. Choose another name",
             errno.ENOTDIR: "a part of the path is a file, not a folder. Choose another folder",
             errno.EEXIST: "a part of the path is a file, not a folder. Choose another folder",
         }

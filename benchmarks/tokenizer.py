@@ -2,7 +2,9 @@
 
     python benchmarks/tokenizer.py data/news_zh_1.txt
 
-FIGURES
+On one of 2 x86-64 cores, Python 3.11, the other core in use: encode 18 MB/s, encode_lines 83, rjieba alone 32,
+tag_words with rjieba 13, with jieba 1.0. The file is small and stays in the caches; on megabytes of news encode
+took 14 to 18, encode_lines 77 to 85, rjieba 19, tag_words 12; on text half English 8 to 12, 38 to 46, 16 and 10.
 """
 
 from __future__ import annotations

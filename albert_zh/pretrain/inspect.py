@@ -90,9 +90,7 @@ def run(options: InspectOptions) -> None:
     spm_model_file = options.spm_model_file or ("" if options.vocab_file else made.get("spm_model_file", ""))
     vocab_file = "" if spm_model_file else options.vocab_file or made.get("vocab_file", "")
     if not (spm_model_file or vocab_file):
-        raise InputError(
-            f"{options.input_file}: no manifest says which vocabulary it was made with. Give --vocab_file."
-        )
+        raise InputError(f"{options.input_file}: no manifest names its vocabulary. Give --vocab_file.")
     tokenizer = load_tokenizer(
         vocab_file or None, spm_model_file or None, made.get("do_lower_case", options.do_lower_case)
     )

@@ -138,7 +138,7 @@ class RunFiles:
         return None
 
     def join(self, number: int, reports: Sequence[dict[str, Any]], shards: Sequence[ShardSpec]) -> dict[str, Any]:
-        """Puts an output file together from its shards, in order, and then removes those; returns its manifest entry.
+        """Puts an output file together from its shards, in order, and then removes their copies; returns its entry.
 
         Arguments:
             number: place among ``all_outputs``.
@@ -163,8 +163,9 @@ class RunFiles:
             "shards": [report["number"] for report in reports],
         }
         write_json(self._entry_path(number), entry)
-        for spec in shards:
-            spec.path(kind).unlink(missing_ok=True)
+        if kind == "train":  # what is held out is joined last, just before all parts go
+            for spec in shards:
+                spec.path(kind).unlink(missing_ok=True)
         return entry
 
     def finish(self, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -347,6 +347,27 @@ class ClassificationTask(Task):
                     stream.write(json.dumps(values, ensure_ascii=False) + "\n")
         return path
 
+    def read_predictions(self, path: str | os.PathLike[str]) -> list[Prediction]:
+        """The predictions of a table that ``write_predictions`` wrote.
+
+        Raises:
+            InputError: the file is not such a table of this task; names file and line.
+        """
+        lines = read_tsv(path)
+        header = next(lines, (1, []))[1]
+        columns = [f"probability_{label}" for label in self.labels]
+        if missing := [name for name in ("label", *columns) if name not in header]:
+            raise InputError(f"{path}:1: no column {missing[0]!r}: no predictions of {self.name}. Predict again.")
+        places = [header.index(name) for name in columns]
+        predictions = []
+        for number, cells in lines:
+            try:
+                shares = tuple(float(cells[place]) for place in places)
+            except (ValueError, IndexError) as error:
+                raise InputError(f"{path}:{number}: not a row of predictions ({error}). Predict again.") from error
+            predictions.append(Prediction(cells[header.index("label")], shares))
+        return predictions
+
     def write_submission(
         self,
         folder: str | os.PathLike[str],

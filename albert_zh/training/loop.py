@@ -48,6 +48,8 @@ class Loop:
         clip_norm: largest global norm of the gradient.
         accumulate: A, micro-batches a replica per update.
         jit_compile: compile the step with XLA.
+        any_shape: trace once for batches of every shape, instead of anew for each: for batches of many widths that
+            are not compiled.
         seed: of the dropout masks; they are a function of (seed, step, replica, micro-batch, layer), so that a
             resumed run draws the same ones.
     """
@@ -63,6 +65,7 @@ class Loop:
         clip_norm: float = 1.0,
         accumulate: int = 1,
         jit_compile: bool = False,
+        any_shape: bool = False,
         seed: int = 0,
     ):
         self.model, self.objective, self.strategy = model, objective, strategy
@@ -77,6 +80,8 @@ class Loop:
         self._forward = tf.function(self._replica_forward, jit_compile=jit_compile)
         self._step = tf.function(self._distributed_step)
         self._evaluate = tf.function(self._distributed_evaluation)
+        # Batches of several replicas are composite values, which are traced shape by shape.
+        self._untraced = {self._step, self._forward} if any_shape and strategy.num_replicas_in_sync == 1 else set()
 
     # What runs on one replica
 
@@ -197,7 +202,10 @@ class Loop:
         Raises:
             NonFiniteError: loss or gradient is not finite; weights and moments are unchanged.
         """
-        norm, means = self._step(batch, tf.constant(step, tf.int32), tf.constant(rate, tf.float32))
+        arguments = batch, tf.constant(step, tf.int32), tf.constant(rate, tf.float32)
+        if self._step in self._untraced:
+            self._trace(self._step, _any_shape(batch), *arguments[1:])
+        norm, means = self._step(*arguments)
         result = {name: float(mean) for name, mean in means.items()} | {"gradient_norm": float(norm)}
         bad = [name for name, value in result.items() if not np.isfinite(value)]
         if bad:
@@ -216,10 +224,17 @@ class Loop:
 
     def predict(self, batch: Arrays, output: str) -> np.ndarray:
         """One output of the model for one batch, on this process's first device."""
-        return self._forward(
-            [tf.convert_to_tensor(v) for v in self.variables],
-            {name: tf.convert_to_tensor(array) for name, array in batch.items()},
-        )[output].numpy()
+        weights = [tf.convert_to_tensor(variable) for variable in self.variables]
+        tensors = {name: tf.convert_to_tensor(array) for name, array in batch.items()}
+        if self._forward in self._untraced:
+            self._trace(self._forward, weights, _any_shape(tensors))
+        return self._forward(weights, tensors)[output].numpy()
+
+    def _trace(self, function, *arguments) -> None:
+        # Before the first call, so that every step of every run, resumed ones included, computes with the same graph;
+        # TensorFlow's own reduce_retracing would begin with one for the first shape.
+        function.get_concrete_function(*arguments)
+        self._untraced.remove(function)
 
     def state(self) -> dict[str, np.ndarray]:
         """Weights (as Keras keeps them) and moments under their checkpoint names."""
@@ -231,3 +246,7 @@ class Loop:
         targets = dict(zip(self.optimizer.names, self.variables, strict=True)) | self.optimizer.slots()
         for name, target in targets.items():
             target.assign(state[name])
+
+
+def _any_shape(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.TensorSpec]:
+    return {name: tf.TensorSpec([None] * tensor.shape.rank, tensor.dtype) for name, tensor in batch.items()}

@@ -279,7 +279,13 @@ class _Pretraining:
         if options.do_eval and not scores:
             scores = self._evaluate()
         if options.do_eval:
-            print(f"dev: {_line(scores)} [loss in nats (accuracy)]", flush=True)
+            scores |= self._unigram_baseline()
+            print(
+                f"dev: {_line(scores)} [loss in nats (accuracy)]\n"
+                f"  beside it: guessing by frequency alone gives mlm {scores['unigram_loss']:.4f} "
+                f"({scores['unigram_accuracy']:.2%}), guessing the order sop {math.log(2):.4f} (50.00%)",
+                flush=True,
+            )
             if self.chief:
                 write_json(self.folder / "eval_results.json", scores)
         if self.chief and options.do_train:
@@ -305,6 +311,20 @@ class _Pretraining:
 
         count = math.ceil(len(self.eval_rows) / (share * replicas))
         return self.loop.evaluate(batch(number) for number in range(count))
+
+    def _unigram_baseline(self) -> dict[str, float]:
+        """Loss and accuracy on dev of the frequencies of the training targets (add-one smoothed), context unseen."""
+        import numpy as np
+
+        def targets(batches, rows):
+            batch = batches.read(rows)
+            return batch["masked_lm_ids"][batch["masked_lm_weights"] > 0]
+
+        train = targets(self.train_batches, [int(row) for row in self.order.rows(0, min(self.train_rows, 4096))])
+        dev = targets(self.eval_batches, list(self.eval_rows[:4096]))
+        counts = np.bincount(train, minlength=self.config.vocab_size) + 1.0
+        loss = -np.log(counts / counts.sum())[dev].mean()
+        return {"unigram_loss": float(loss), "unigram_accuracy": float((dev == counts.argmax()).mean())}
 
     def _batch(self, step: int):
         options = self.options

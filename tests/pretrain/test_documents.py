@@ -23,7 +23,9 @@ def test_blank_lines_end_documents_and_empty_documents_are_none(tmp_path):
 
 
 @given(
-    st.lists(st.lists(st.sampled_from(["一句话。", "a", "很长" * 30]), min_size=1, max_size=8), min_size=1, max_size=12),
+    st.lists(
+        st.lists(st.sampled_from(["一句话。", "a", "很长" * 30]), min_size=1, max_size=8), min_size=1, max_size=12
+    ),
     st.integers(1, 400),
 )
 def test_ranges_cover_the_file_once_and_cut_no_document_unless_it_is_too_long(tmp_path_factory, documents, size):
@@ -62,7 +64,7 @@ def test_a_giant_line_is_named(tmp_path):
     path = write(tmp_path / "a.txt", "好\n" * 3 + "长" * (1 << 20))
     with pytest.raises(InputError, match=r"a\.txt:4: the line is longer than"):
         sentences(whole_file(path))
-    with pytest.raises(InputError, match=r"a\.txt:4?: the line is longer than|a\.txt:4: "):
+    with pytest.raises(InputError, match=r"a\.txt:4: the line is longer than"):
         cut_at_documents(whole_file(path), 1 << 20)
 
 

@@ -168,7 +168,9 @@ def test_a_truncated_file_is_refused_wherever_it_was_cut(tmp_path):
         if size in ends:  # a cut between two records cannot be seen
             assert len(RecordIndex(path)) == ends.index(size) + 1
         else:
-            with pytest.raises(InputError, match=r"a\.tfrecord: record [012] at byte [\d,]+.*truncated.*create it again"):
+            with pytest.raises(
+                InputError, match=r"a\.tfrecord: record [012] at byte [\d,]+.*truncated.*create it again"
+            ):
                 RecordIndex(path)
 
 

@@ -1,0 +1,111 @@
+"""Rows a second of a fine-tuning update, compiled with XLA and not, in turns; and from how many updates XLA pays.
+
+    python benchmarks/finetune.py data/lcqmc --bert_config_file=albert_config/albert_config_tiny.json
+
+Both ways see the same rows in the order of a run: not compiled, batches are padded to any multiple of 8; compiled, to
+4 widths. First each way meets every width once, which is timed as tracing and compiling; then they take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+
+from albert_zh.config import AlbertConfig
+from albert_zh.convert import tensorflow1
+from albert_zh.models.heads import AlbertForClassification
+from albert_zh.tasks import get_task
+from albert_zh.text.tokenizer import load_tokenizer
+from albert_zh.training.batches import FeatureBatches
+from albert_zh.training.loop import Loop
+from albert_zh.training.objectives import ClassificationObjective
+from albert_zh.training.strategy import make_strategy
+
+
+class Way:
+    """One way of computing the updates."""
+
+    def __init__(self, compiled: bool, arguments: argparse.Namespace, task, features, pad_id: int):
+        strategy = make_strategy("one_device")
+        config = AlbertConfig.from_json(arguments.bert_config_file)
+        with strategy.scope():
+            model = AlbertForClassification(config, task.head.outputs, seed=1)
+        self.loop = Loop(
+            model,
+            tensorflow1.variable_names(model),
+            ClassificationObjective(),
+            strategy,
+            optimizer="adamw",
+            jit_compile=compiled,
+            any_shape=not compiled,
+            seed=1,
+        )
+        self.batches = FeatureBatches(
+            features.input_ids,
+            features.segment_ids,
+            features.labels,
+            size=arguments.batch,
+            pad_id=pad_id,
+            widths=4 if compiled else 0,
+        )
+
+    def seconds(self, step: int, predict: bool = False) -> float:
+        """Of the update of that number, or of answering its rows."""
+        rows = self.batches.rows(step)
+        arrays = self.batches.read(rows, self.batches.size)
+        started = time.perf_counter()
+        if predict:
+            self.loop.predict(arrays, "logits")
+        else:
+            self.loop.step(self.loop.distribute(lambda *_: arrays), step, 1e-5)
+        return time.perf_counter() - started
+
+    def first_meetings(self) -> tuple[int, float]:
+        """Widths that occur in the first epoch, and the seconds their first updates and answers take beyond the
+        second ones."""
+        widths = {self.batches.width(self.batches.rows(step)): step for step in range(self.batches.per_epoch)}
+        first = [[self.seconds(step, predict) for predict in (False, True)] for step in widths.values()]
+        second = [[self.seconds(step, predict) for predict in (False, True)] for step in widths.values()]
+        return len(widths), float(np.sum(first) - np.sum(second))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_dir")
+    parser.add_argument("--task_name", default="lcqmc")
+    parser.add_argument("--bert_config_file", default="albert_config/albert_config_tiny.json")
+    parser.add_argument("--vocab_file", default="albert_config/vocab.txt")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--updates", type=int, default=8, help="of each way in a round")
+    arguments = parser.parse_args()
+    task, tokenizer = get_task(arguments.task_name), load_tokenizer(arguments.vocab_file)
+    features = task.featurize(task.read("train", arguments.data_dir), tokenizer, arguments.length)
+    ways = {
+        name: Way(name == "compiled", arguments, task, features, tokenizer.pad_id)
+        for name in ("not compiled", "compiled")
+    }
+    starts = {}
+    for name, way in ways.items():
+        count, starts[name] = way.first_meetings()
+        print(f"{name}: {starts[name]:.1f} s of tracing and compiling for {count} widths", flush=True)
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(arguments.rounds):
+        steps = range(number * arguments.updates, (number + 1) * arguments.updates)
+        for name, way in ways.items():
+            spent[name].append(sum(way.seconds(step) for step in steps))
+        rates = {name: arguments.batch * arguments.updates / seconds[-1] for name, seconds in spent.items()}
+        print("  ".join(f"{name} {rate:.0f} rows/s" for name, rate in rates.items()), flush=True)
+    plain, compiled = (np.array(spent[name]) for name in ways)
+    print(f"compiled / not compiled: {statistics.median(plain / compiled):.2f} (median of {arguments.rounds} rounds)")
+    saved = statistics.median(plain - compiled) / arguments.updates
+    if saved > 0:
+        print(f"XLA pays from {(starts['compiled'] - starts['not compiled']) / saved:.0f} updates on")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The heads: tied to the embedding, reading only the masked positions, rebuilt by Keras from their config."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from albert_zh.models.heads import CLASSIFIER_DROPOUT, AlbertForClassification, AlbertForPretraining
+
+
+@pytest.fixture(params=["brightmart", "google"])
+def config(request, tiny_config):
+    return tiny_config(family=request.param, initializer_range=0.3)
+
+
+@pytest.fixture
+def batch():
+    dice = np.random.default_rng(0)
+    return {
+        "input_ids": dice.integers(0, 40, (3, 10)).astype(np.int32),
+        "input_mask": np.ones((3, 10), np.int32),
+        "segment_ids": np.zeros((3, 10), np.int32),
+    }
+
+
+def test_gathering_the_masked_positions_first_gives_the_scores_of_all_positions_gathered(config, batch):
+    model = AlbertForPretraining(config)
+    positions = np.array([[0, 3, 9], [1, 1, 0], [8, 2, 5]], np.int32)
+    everywhere = np.tile(np.arange(10, dtype=np.int32), (3, 1))
+    few = ops.convert_to_numpy(model(batch | {"masked_lm_positions": positions})["mlm_logits"])
+    all_of_them = ops.convert_to_numpy(model(batch | {"masked_lm_positions": everywhere})["mlm_logits"])
+    np.testing.assert_allclose(few, np.take_along_axis(all_of_them, positions[:, :, None], axis=1), atol=1e-5)
+
+
+def test_without_positions_there_are_no_masked_lm_scores(config, batch):
+    assert "mlm_logits" not in AlbertForPretraining(config)(batch)
+
+
+def test_the_masked_lm_head_is_tied_to_the_word_embedding(config, batch):
+    model = AlbertForPretraining(config)
+    batch = batch | {"masked_lm_positions": np.full((3, 1), 4, np.int32)}
+    before = ops.convert_to_numpy(model(batch)["mlm_logits"])
+    word = ops.convert_to_numpy(model.encoder.embeddings.word).copy()
+    unread = next(i for i in range(40) if i not in batch["input_ids"])
+    word[unread] *= 3  # of a word that the batch does not hold: only its own score moves
+    model.encoder.embeddings.word.assign(word)
+    after = ops.convert_to_numpy(model(batch)["mlm_logits"])
+    moved = np.abs(after - before).max(axis=(0, 1)) > 1e-6
+    assert moved.nonzero()[0].tolist() == [unread]
+
+
+def test_the_classifier_reads_the_pooled_output(config, batch):
+    model = AlbertForClassification(config, 5)
+    out = model(batch)
+    kernel, bias = (ops.convert_to_numpy(weight) for weight in model.classifier.weights)
+    np.testing.assert_allclose(out["logits"], ops.convert_to_numpy(out["pooled_output"]) @ kernel + bias, atol=1e-5)
+    assert out["logits"].shape == (3, 5)
+
+
+def test_the_classifier_drops_part_of_the_pooled_output_in_training(config, batch):
+    model = AlbertForClassification(config, 2)
+    assert model.dropout.rate == CLASSIFIER_DROPOUT == 0.1
+    assert any((model(batch, training=True)["logits"] != model(batch)["logits"]).numpy().any() for _ in range(8))
+
+
+def test_keras_rebuilds_a_model_from_its_config(config):
+    for model in (AlbertForPretraining(config, seed=3), AlbertForClassification(config, 4, seed=3)):
+        twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+        assert (type(twin), twin.config) == (type(model), config)
+        for ours, theirs in zip(model.variables, twin.variables, strict=True):
+            assert ours.path == theirs.path
+            np.testing.assert_array_equal(ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs))
