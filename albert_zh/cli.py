@@ -46,7 +46,7 @@ COMMANDS = {
         "checkpoint and labelled rows -> best model, metrics, predictions",
     ),
     "predict": ("albert_zh.serve.predictor", "PredictOptions", "run", "fine-tuned folder and rows -> answers"),
-    "report": ("albert_zh.training.collect", "ReportOptions", "run", "finished folders -> one page, report.html"),
+    "report": ("albert_zh.report.collect", "ReportOptions", "run", "finished folders -> one page, report.html"),
     "inspect": ("albert_zh.pretrain.inspect", "InspectOptions", "run", "show the instances of a record file"),
     "build-vocab": (
         "albert_zh.text.vocabulary",

@@ -193,6 +193,8 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         reasons = {
             errno.ENOSPC: "the disk is full. Free some space; nothing half-written was left",
+            errno.EFBIG: "the file would be larger than this system allows. Choose another folder",
+            errno.EIO: "the disk reports an error. Check it, or choose another folder",
             errno.EDQUOT: "the disk quota is used up. Free some space; nothing half-written was left",
             errno.EACCES: "permission denied. Choose another folder or change its rights",
             errno.EROFS: "the file system is read-only. Choose another folder",

@@ -18,6 +18,8 @@ from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 #: What a finished model's checkpoint is called, as in the published archives.
 CHECKPOINT = "albert_model.ckpt"
 _CONFIG_PATTERNS = ("albert_config.json", "albert_config*.json", "bert_config.json", "config.json")
+#: SHA-256 of albert_config/vocab.txt, which no model published elsewhere was trained with.
+PROJECT_VOCABULARY = "36f6ad3f961da42b2de81fc463de4fdd5c7dc434dcc6873d59b19489085cddfd"
 _VOCABULARY_PATTERNS = ("vocab.txt", "vocab_chinese.txt", "vocab*.txt", "*.model")
 
 
@@ -87,7 +89,8 @@ def vocabulary_of(source: Source | None, given: str | os.PathLike[str] | None, f
     """The vocabulary to use: the checkpoint's own; what the user gave must be the same or the only one.
 
     Raises:
-        InputError: none anywhere, or two that differ (both hashes are named).
+        InputError: none anywhere, two that differ (both hashes are named), or this project's vocabulary for a
+            checkpoint without one: published models have another of the same size, and nothing else would tell.
     """
     own = source.vocabulary if source else None
     if given and not os.path.isfile(given):
@@ -96,6 +99,13 @@ def vocabulary_of(source: Source | None, given: str | os.PathLike[str] | None, f
         raise InputError(
             f"{flag}={given} (sha256 {sha256(given)[:12]}) is not the vocabulary of the checkpoint, "
             f"{own} (sha256 {sha256(own)[:12]}). Ids would mean other characters: leave {flag} out."
+        )
+    if source and not own and given and sha256(given) == PROJECT_VOCABULARY:
+        folder = Path(source.prefix).parent
+        raise InputError(
+            f"{folder}: no vocabulary beside the checkpoint, and {flag}={given} is this project's own, which no model "
+            f"published elsewhere was trained with. Put the vocabulary that belongs to the model into {folder} as "
+            "vocab.txt (if it was trained here with this one, copy this one there)."
         )
     if not own and not given:
         raise InputError(f"no vocabulary: none lies beside the checkpoint and {flag} is not given.")

@@ -52,24 +52,26 @@ class Way:
             widths=4 if compiled else 0,
         )
 
-    def seconds(self, step: int, predict: bool = False) -> float:
-        """Of the update of that number, or of answering its rows."""
+    def seconds(self, step: int, predict: bool = False) -> np.ndarray:
+        """Seconds and processor seconds of the update of that number, or of answering its rows; float64 (2,)."""
         rows = self.batches.rows(step)
         arrays = self.batches.read(rows, self.batches.size)
-        started = time.perf_counter()
+        started = np.array([time.perf_counter(), time.process_time()])
         if predict:
             self.loop.predict(arrays, "logits")
         else:
             self.loop.step(self.loop.distribute(lambda *_: arrays), step, 1e-5)
-        return time.perf_counter() - started
+        return np.array([time.perf_counter(), time.process_time()]) - started
 
     def first_meetings(self) -> tuple[int, float]:
-        """Widths that occur in the first epoch, and the seconds their first updates and answers take beyond the
-        second ones."""
+        """Widths that occur in the first epoch, and the processor seconds their first updates and answers take
+        beyond the second ones."""
         widths = {self.batches.width(self.batches.rows(step)): step for step in range(self.batches.per_epoch)}
-        first = [[self.seconds(step, predict) for predict in (False, True)] for step in widths.values()]
-        second = [[self.seconds(step, predict) for predict in (False, True)] for step in widths.values()]
-        return len(widths), float(np.sum(first) - np.sum(second))
+        rounds = [
+            sum(self.seconds(step, predict)[1] for step in widths.values() for predict in (False, True))
+            for _ in range(2)
+        ]
+        return len(widths), rounds[0] - rounds[1]
 
 
 def main() -> None:
@@ -92,19 +94,22 @@ def main() -> None:
     starts = {}
     for name, way in ways.items():
         count, starts[name] = way.first_meetings()
-        print(f"{name}: {starts[name]:.1f} s of tracing and compiling for {count} widths", flush=True)
-    spent: dict[str, list[float]] = {name: [] for name in ways}
+        print(f"{name}: {starts[name]:.1f} processor seconds of tracing and compiling for {count} widths", flush=True)
+    spent: dict[str, list[np.ndarray]] = {name: [] for name in ways}
     for number in range(arguments.rounds):
         steps = range(number * arguments.updates, (number + 1) * arguments.updates)
         for name, way in ways.items():
             spent[name].append(sum(way.seconds(step) for step in steps))
         rates = {name: arguments.batch * arguments.updates / seconds[-1] for name, seconds in spent.items()}
-        print("  ".join(f"{name} {rate:.0f} rows/s" for name, rate in rates.items()), flush=True)
-    plain, compiled = (np.array(spent[name]) for name in ways)
-    print(f"compiled / not compiled: {statistics.median(plain / compiled):.2f} (median of {arguments.rounds} rounds)")
-    saved = statistics.median(plain - compiled) / arguments.updates
-    if saved > 0:
-        print(f"XLA pays from {(starts['compiled'] - starts['not compiled']) / saved:.0f} updates on")
+        print(
+            "  ".join(f"{name} {rate[0]:.0f} rows/s, {rate[1]:.0f} a processor second" for name, rate in rates.items())
+        )
+    plain, compiled = (np.array(spent[name]) for name in ways)  # (rounds, 2)
+    ratios = np.median(plain / compiled, axis=0)
+    print(f"compiled / not compiled, median of the rounds: {ratios[0]:.2f}, by processor seconds {ratios[1]:.2f}")
+    saved = statistics.median(plain[:, 1] - compiled[:, 1]) / arguments.updates
+    extra = starts["compiled"] - starts["not compiled"]
+    print(f"XLA pays from {extra / saved:.0f} updates on" if saved > 0 else "XLA does not pay")
 
 
 if __name__ == "__main__":

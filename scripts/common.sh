@@ -79,7 +79,7 @@ install_environment() {
     tail -n 25 "$log" >&2
     fail "the packages could not be installed; all of pip's words: $log
 If the package registry is slow or closed here, name a mirror and run again, for example:
-PIP_INDEX_URL=https://pypi.tuna.tsinghua.edu.cn/simple bash $0"
+PIP_INDEX_URL=ADDRESS_OF_THE_MIRROR bash $0"
   fi
 }
 

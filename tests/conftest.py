@@ -68,3 +68,73 @@ def write_records():
         return str(path)
 
     return write
+
+
+CHARACTERS = "天地人和上下左右东西南北春夏秋冬山水风云日月星光花草树木"
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """A folder with a vocabulary, a network of one layer, and ``pairs``: LCQMC files of a separable task.
+
+    Rows of one label use one half of the characters, so that any network learns them in a few updates.
+    """
+    folder = tmp_path_factory.mktemp("toy")
+    (folder / "pairs").mkdir()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    (folder / "vocab.txt").write_text("\n".join([*special, *CHARACTERS]) + "\n", encoding="utf-8")
+    AlbertConfig(
+        vocab_size=len(special) + len(CHARACTERS),
+        embedding_size=16,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        initializer_range=0.5,
+        hidden_dropout_prob=0.1,
+    ).to_json(folder / "albert_config.json")
+    dice = np.random.default_rng(5)
+    for split, count in (("train", 96), ("dev", 40), ("test", 41)):
+        lines = []
+        for number in range(count):
+            half = CHARACTERS[:14] if number % 2 else CHARACTERS[14:]
+            first, second = ("".join(dice.choice(list(half), dice.integers(2, 10))) for _ in range(2))
+            lines.append(f"{first}\t{second}\t{number % 2}\n")
+        (folder / "pairs" / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finetune_flags(toy):
+    """``finetune_flags(output_dir, flag=value, …)``: a command line that learns ``toy``; None leaves a flag out."""
+
+    def flags(output_dir, **changes):
+        values = {
+            "task_name": "lcqmc_pair",
+            "do_train": "true",
+            "do_eval": "true",
+            "do_predict": "true",
+            "data_dir": toy / "pairs",
+            "vocab_file": toy / "vocab.txt",
+            "bert_config_file": toy / "albert_config.json",
+            "max_seq_length": 24,
+            "train_batch_size": 8,
+            "learning_rate": 0.01,
+            "num_train_epochs": 4,
+            "eval_steps": 12,
+            "output_dir": output_dir,
+        } | changes
+        return [f"--{name}={value}" for name, value in values.items() if value is not None]
+
+    return flags
+
+
+@pytest.fixture(scope="session")
+def finetuned(tmp_path_factory, finetune_flags):
+    """The folder that those flags leave. Tests read it only."""
+    from albert_zh.cli import main
+
+    folder = tmp_path_factory.mktemp("finetuned") / "lcqmc"
+    assert main(["finetune", *finetune_flags(folder)]) == 0
+    return folder

@@ -57,7 +57,9 @@ def parameters(config):
 
 
 def test_a_shipped_file_exists_for_every_size_of_both_families():
-    assert {path.stem for path in CONFIGS} == {f"albert_config_{size}{end}" for size in SIZES for end in ("", "_google")}
+    assert {path.stem for path in CONFIGS} == {
+        f"albert_config_{size}{end}" for size in SIZES for end in ("", "_google")
+    }
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -128,7 +128,9 @@ def test_json_lines_are_objects_and_the_bad_line_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("", 1), ("{", 1), ('{\n"a": 1,\n"b" 2}', 3), ("[1]\n[2]", 2)], ids=["empty", "cut", "key", "two"]
+    ("text", "line"),
+    [("", 1), ("{", 1), ('{\n"a": 1,\n"b" 2}', 3), ("[1]\n[2]", 2)],
+    ids=["empty", "cut", "key", "two"],
 )
 def test_a_file_that_is_no_json_is_named_by_its_line(text, line, tmp_path):
     path = tmp_path / "value.json"
@@ -202,7 +204,10 @@ def test_nobody_sees_a_file_before_it_is_complete(tmp_path):
 def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path, monkeypatch, call, number, reason):
     (tmp_path / "out").write_text("old", encoding="utf-8")
     monkeypatch.setattr(files.os, call, failing(number))
-    with pytest.raises(InputError, match=rf"out: cannot be written: .*{reason}"), atomic_writer(tmp_path / "out") as stream:
+    with (
+        pytest.raises(InputError, match=rf"out: cannot be written: .*{reason}"),
+        atomic_writer(tmp_path / "out") as stream,
+    ):
         stream.write("new")
     assert listing(tmp_path) == ["out"]
     assert (tmp_path / "out").read_text(encoding="utf-8") == "old"

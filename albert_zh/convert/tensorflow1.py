@@ -124,7 +124,7 @@ def read_checkpoint(prefix: str | os.PathLike[str], names: Iterable[str] | None 
         reader = tf.train.load_checkpoint(prefix)
         wanted = list(reader.get_variable_to_shape_map()) if names is None else names
         return {name: reader.get_tensor(name) for name in wanted}
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:  # IndexError: the data ends too early
         raise InputError(
             f"{prefix}: the checkpoint cannot be read ({str(error).splitlines()[0]}). A file of it is missing, "
             "truncated or damaged: download or copy .index and .data-* again."
@@ -260,10 +260,14 @@ def load_weights(model: keras.Model, prefix: str | os.PathLike[str]) -> LoadRepo
         raise InputError(f"{prefix}: a {family} checkpoint, but the model is of the {model.config.family} family.")
     loaded = [name for name in variables if name in listed]
     missing = tuple(name for name in variables if name not in listed)
+    unused = [name for name in listed if name not in variables]
+    slots = [name for name in unused if _SLOT.search(name)]
     absent = [name for name in missing if name.startswith("bert/") and not name.startswith("bert/pooler/")]
-    if absent:
+    beyond = sorted(name for name in set(unused) - set(slots) if name.startswith("bert/encoder/"))
+    if absent or beyond:
+        what = f"without {absent[0]}" if absent else f"with {beyond[0]}"
         raise InputError(
-            f"{prefix}: {family} checkpoint without {absent[0]} (and {len(absent) - 1} more of the encoder). "
+            f"{prefix}: {family} checkpoint {what} (and {len(absent or beyond) - 1} more of the encoder). "
             "It belongs to a network with other layers or groups: use the JSON that came with it."
         )
     arrays = read_checkpoint(prefix, loaded)
@@ -277,8 +281,6 @@ def load_weights(model: keras.Model, prefix: str | os.PathLike[str]) -> LoadRepo
         if not np.isfinite(array).all():
             raise InputError(f"{prefix}: {name} holds values that are not finite. The checkpoint is damaged.")
         variable.assign(array)
-    unused = [name for name in listed if name not in variables]
-    slots = [name for name in unused if _SLOT.search(name)]
     return LoadReport(prefix, tuple(loaded), missing, tuple(sorted(set(unused) - set(slots))), len(slots))
 
 

@@ -29,7 +29,10 @@ class MaskedLanguageModel(keras.layers.Layer):
     def build(self, input_shape=None):
         self.transform.build((None, None, self.config.hidden_size))
         self.norm.build((None, None, self._width))
-        self.output_bias = self.add_weight((self.config.vocab_size,), initializer="zeros", name="output_bias")
+        # Without autocast: the scores it is added to are float32 in half precision too.
+        self.output_bias = self.add_weight(
+            (self.config.vocab_size,), initializer="zeros", name="output_bias", autocast=False
+        )
         self.built = True
 
     def call(self, sequence, positions, embeddings):

@@ -25,10 +25,16 @@ class PredictOptions:
     """Options of ``predict``."""
 
     folder: str = field(metadata={"help": "fine-tuned folder, as finetune leaves it", "positional": True})
-    text: tuple[str, ...] = field(default=(), metadata={"help": "one text, or two for a task on pairs"})
+    text: tuple[str, ...] = field(
+        default=(), metadata={"help": "texts; for a task on pairs, two", "split": False}
+    )  # a comma is text
     input_file: str = field(default="", metadata={"help": "rows to answer: text, or text<TAB>text, a line"})
     output_file: str = field(default="", metadata={"help": "where the answers go (left out: the terminal)"})
     batch_size: int = field(default=64, metadata={"help": "rows computed at once"})
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InputError(f"--batch_size={self.batch_size}: must be 1 or more.")
 
 
 class Classifier:
@@ -70,12 +76,15 @@ class Classifier:
         )
         self.model = pretrained.load_pretrained(folder, say=lambda _: None)
 
-    def predict(self, texts: Sequence[Text], batch_size: int = 64) -> list[Prediction]:
+    def predict(
+        self, texts: Sequence[Text], batch_size: int = 64, places: Sequence[str] | None = None
+    ) -> list[Prediction]:
         """One prediction a text (or pair, for a task on pairs), in order.
 
         Args:
             texts: strings, or tuples of two.
             batch_size: rows computed at once.
+            places: what to call each text in an error, such as ``file:line``; left out, "text 1", "text 2" …
 
         Raises:
             InputError: a single text where a pair is needed, or the other way round, or an empty text.
@@ -85,7 +94,10 @@ class Classifier:
         from albert_zh.tasks.task import Row
         from albert_zh.text.packing import pad_batch
 
-        rows = [Row(f"text {n}", *self._parts(text, f"text {n}")) for n, text in enumerate(texts, 1)]
+        if isinstance(texts, str):
+            raise InputError(f"one text, {texts!r}, where a list is needed. Write predict([text]).")
+        places = places or [f"text {n}" for n in range(1, len(texts) + 1)]
+        rows = [Row(place, *self._parts(text, place)) for place, text in zip(places, texts, strict=True)]
         if not rows:
             return []
         features = self.task.featurize(rows, self.tokenizer, self.max_seq_length)
@@ -106,13 +118,13 @@ class Classifier:
         return self.label_names[self.labels.index(label)]
 
     def _parts(self, text: Text, where: str) -> tuple[str, str | None]:
-        parts = (text, None) if isinstance(text, str) else tuple(text)
-        if len(parts) != 2 or (parts[1] is None) == (self.task.kind == "pair"):
+        parts = [text] if isinstance(text, str) else list(text) if isinstance(text, (tuple, list)) else []
+        if len(parts) != 1 + (self.task.kind == "pair") or not all(isinstance(part, str) for part in parts):
             wanted = "a pair of texts" if self.task.kind == "pair" else "one text"
             raise InputError(f"{where}: the task {self.task.name!r} takes {wanted}, got {text!r}.")
-        if not all(part.strip() for part in parts if part is not None):
+        if not all(part.strip() for part in parts):
             raise InputError(f"{where}: empty. Give some text.")
-        return parts
+        return parts[0], parts[1] if len(parts) == 2 else None
 
 
 def run(options: PredictOptions) -> list[Prediction]:
@@ -126,10 +138,13 @@ def run(options: PredictOptions) -> list[Prediction]:
     classifier = Classifier(options.folder)
     pair = classifier.task.kind == "pair"
     texts: list[Text] = []
+    places = None
     if options.input_file:
+        places = []
         for number, columns in read_tsv(options.input_file):
+            places.append(f"{options.input_file}:{number}")
             if len(columns) < 1 + pair:
-                raise InputError(f"{options.input_file}:{number}: one column; the task takes text<TAB>text.")
+                raise InputError(f"{places[-1]}: one column; the task takes text<TAB>text.")
             texts.append((columns[0], columns[1]) if pair else columns[0])
         if not texts:
             raise InputError(f"{options.input_file}: no rows. Write one text, or text<TAB>text, a line.")
@@ -137,11 +152,11 @@ def run(options: PredictOptions) -> list[Prediction]:
         raise InputError(f"--text: the task {classifier.task.name!r} takes two texts, got {len(options.text)}.")
     else:
         texts = [options.text] if pair else list(options.text)
-    predictions = classifier.predict(texts, options.batch_size)
+    predictions = classifier.predict(texts, options.batch_size, places)
     with _output(options.output_file) as stream:
         stream.write("label\tname\tprobability\ttext\n")
         for text, prediction in zip(texts, predictions, strict=True):
-            shown = text if isinstance(text, str) else "\t".join(text)
+            shown = "\t".join(" ".join(part.split()) for part in ([text] if isinstance(text, str) else text))
             name = classifier.name_of(prediction.label)
             stream.write(f"{prediction.label}\t{name}\t{prediction.confidence:.4f}\t{shown}\n")
     if options.output_file:

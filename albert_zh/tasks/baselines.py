@@ -47,6 +47,41 @@ class OverlapBaseline:
     best_accuracy: float
 
 
+@dataclass(frozen=True)
+class TrivialBaseline:
+    """What a trivial rule scores, as a share; ``rule`` says in words what it does."""
+
+    name: str
+    accuracy: float
+    rule: str
+
+
+def trivial_baselines(train: Sequence[Row], scored: Sequence[Row]) -> tuple[TrivialBaseline, ...]:
+    """The rules every score is shown beside: the majority class and, for pairs, the character overlap.
+
+    The majority class is the most frequent label of the scored rows themselves, the strictest constant answer; the
+    overlap threshold is chosen on train.
+
+    Raises:
+        ValueError: one of the two has no row with a gold label.
+    """
+    majority = majority_baseline(train, scored)
+    baselines = [
+        TrivialBaseline("多数类 majority class", majority.best_accuracy, "always the label most frequent in these rows")
+    ]
+    if scored[0].text_b is not None:
+        overlap = overlap_baseline(train, scored)
+        baselines.append(
+            TrivialBaseline(
+                "字符重合 character overlap",
+                overlap.accuracy,
+                f"{overlap.label_from} from an overlap of {overlap.threshold:.2f} on, else {overlap.label_below}; the "
+                f"threshold is the best of train (chosen on these rows it would give {overlap.best_accuracy:.1%})",
+            )
+        )
+    return tuple(baselines)
+
+
 def majority_baseline(train: Sequence[Row], scored: Sequence[Row]) -> MajorityBaseline:
     """The majority label of ``train`` and its accuracy on ``scored``; a tie goes to the label that sorts first.
 

@@ -83,10 +83,13 @@ class PretrainingBatches:
         size = len(rows) if size is None else size
         try:
             parsed = tf.io.parse_example(self.records.read_many(rows), _SPECIFICATION)
-        except tf.errors.InvalidArgumentError as error:
+        except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:  # the latter: it quotes raw bytes
+            if len(rows) > 1:  # which of them?
+                for row in rows:
+                    self.read([row])
+            reason = "no tf.train.Example" if isinstance(error, UnicodeDecodeError) else str(error).splitlines()[0]
             raise InputError(
-                f"{self.records.describe(rows[0])}: not a pretraining record ({str(error).splitlines()[0]}). "
-                "Make the file with create-data."
+                f"{self.records.describe(rows[0])}: not a pretraining record ({reason}). Make the file with create-data."
             ) from error
         batch = {}
         for name, ragged in parsed.items():
@@ -126,6 +129,14 @@ class PretrainingBatches:
                     f"{self.records.describe(rows[bad])}: {name} holds id {highest[bad]}, but the model's vocabulary "
                     f"has {self.vocab_size} entries. The records were made with another vocabulary."
                 )
+        furthest = batch["masked_lm_positions"][: len(rows)].max(axis=1, initial=0)
+        beyond = furthest >= batch["input_mask"][: len(rows)].sum(axis=1)
+        if beyond.any():
+            bad = int(beyond.argmax())
+            raise InputError(
+                f"{self.records.describe(rows[bad])}: masked_lm_positions holds {furthest[bad]}, but the row has only "
+                f"{batch['input_mask'][bad].sum()} tokens. The file is damaged: make it with create-data."
+            )
 
 
 class FeatureBatches:

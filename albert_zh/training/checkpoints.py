@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +65,14 @@ class Checkpoints:
 def claim_folder(folder: Path, run: Mapping[str, object], *, overwrite: bool = False) -> None:
     """Marks ``folder`` as that of this run, or checks that it already is.
 
+    A run that left no checkpoint has nothing to lose and gives way: its options were corrected.
+
     Raises:
         InputError: the folder holds another run, or files that are no run of this project.
     """
     folder = Path(folder)
     path = folder / RUN_FILE
+    overwrite = overwrite or not any(folder.glob("*.ckpt*"))
     if path.exists():
         held = read_json(path)
         differing = [key for key in run if held.get(key) != run[key]]
@@ -81,11 +85,12 @@ def claim_folder(folder: Path, run: Mapping[str, object], *, overwrite: bool = F
             )
         if not differing:
             return
-    elif folder.is_dir() and not overwrite and any(folder.glob("*.ckpt*")):
+    elif not overwrite:
         raise InputError(
             f"{folder}: already holds checkpoints that this project did not train. Give another --output_dir."
         )
     if overwrite and folder.is_dir():
         for file in [*folder.glob("model.ckpt-*"), *folder.glob("albert_model.ckpt*"), *folder.glob("*log.csv")]:
             file.unlink()
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     write_json(path, dict(run))

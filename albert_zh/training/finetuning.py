@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from albert_zh.files import InputError, write_json
-from albert_zh.training.pretraining import COMPILE_FROM_STEPS, PretrainOptions
+from albert_zh.files import InputError, read_json, sha256, write_json
+from albert_zh.training.pretraining import PretrainOptions
 
 TASK_FILE, METRICS_FILE = "task.json", "metrics.json"
+#: Updates from which XLA's compile time is won back; measured by benchmarks/finetune.py.
+COMPILE_FROM_STEPS = 400
 
 
 def _as_in_pretraining(name: str):
@@ -63,7 +65,13 @@ class FinetuneOptions:
     )
     random_seed: int = _as_in_pretraining("random_seed")
     precision: str = _as_in_pretraining("precision")
-    jit_compile: str = _as_in_pretraining("jit_compile")
+    jit_compile: str = field(
+        default="auto",
+        metadata={
+            "help": f"XLA: auto compiles runs of {COMPILE_FROM_STEPS} updates and more",
+            "choices": ("auto", "on", "off"),
+        },
+    )
     distribution_strategy: str = _as_in_pretraining("distribution_strategy")
     use_tpu: bool = _as_in_pretraining("use_tpu")
     tpu_name: str = _as_in_pretraining("tpu_name")
@@ -79,10 +87,12 @@ class FinetuneOptions:
             raise InputError("nothing to do: give --do_train=true, --do_eval=true, --do_predict=true or some of them.")
         if self.max_seq_length is not None and not 8 <= self.max_seq_length <= 512:
             raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
-        for name in ("train_batch_size", "eval_batch_size", "num_train_epochs"):
+        for name in ("train_batch_size", "eval_batch_size", "num_train_epochs", "learning_rate"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"--{name}={value}: must be more than 0.")
+        if self.eval_steps < 0:
+            raise InputError(f"--eval_steps={self.eval_steps}: must be 0 (four looks an epoch) or more.")
         if not 0 <= self.warmup_proportion < 1:
             raise InputError(f"--warmup_proportion={self.warmup_proportion}: must be from 0 to below 1.")
         if not (self.init_checkpoint or self.bert_config_file) and self.do_train:
@@ -124,17 +134,15 @@ class _Finetuning:
         self.options, self.folder = options, Path(options.output_dir)
         self.task = get_task(options.task_name)
         recipe = self.task.recipe
-        self.length = options.max_seq_length or recipe.max_seq_length
         self.batch_size = options.train_batch_size or recipe.batch_size
         self.peak_rate = recipe.learning_rate if options.learning_rate is None else options.learning_rate
         self.epochs = options.num_train_epochs or recipe.epochs
-        origin = options.init_checkpoint or ("" if options.do_train else options.output_dir)
-        self.source = pretrained.find(origin, options.bert_config_file or None) if origin else None
+        self.source = self._find_weights()
         self.config = self.source.config if self.source else AlbertConfig.from_json(options.bert_config_file)
-        if self.length > self.config.max_position_embeddings:
-            raise InputError(
-                f"--max_seq_length={self.length}: the config has {self.config.max_position_embeddings} positions."
-            )
+        answering = {} if options.do_train else self._about(TASK_FILE)  # a finished model's own settings hold
+        self.length = options.max_seq_length or answering.get("max_seq_length") or recipe.max_seq_length
+        self.lower_case = answering.get("lower_case", options.do_lower_case)
+        self._check_source()
         given = options.spm_model_file or options.vocab_file
         flag = "--spm_model_file" if options.spm_model_file else "--vocab_file"
         self.vocabulary = pretrained.vocabulary_of(self.source, given or None, flag)
@@ -142,12 +150,70 @@ class _Finetuning:
         self.tokenizer = load_tokenizer(
             vocab_file=None if pieces else self.vocabulary,
             spm_model_file=self.vocabulary if pieces else None,
-            lower_case=options.do_lower_case,
+            lower_case=self.lower_case,
         )
         if self.tokenizer.vocab_size > self.config.vocab_size:
             raise InputError(
                 f"{self.vocabulary}: {self.tokenizer.vocab_size} entries, but the config's vocab_size is "
                 f"{self.config.vocab_size}. Give the vocabulary that belongs to the model."
+            )
+
+    def _find_weights(self):
+        """The model to start from, or without training to use: --init_checkpoint, else the finished --output_dir."""
+        from albert_zh import pretrained
+        from albert_zh.training.checkpoints import RUN_FILE
+
+        options, given = self.options, self.options.init_checkpoint
+        config = options.bert_config_file or None
+        if options.do_train:
+            return pretrained.find(given, config) if given else None
+        finished = (self.folder / TASK_FILE).is_file()
+        if not given and not finished:
+            raise InputError(
+                f"{self.folder}: no finished fine-tuned model there (no {TASK_FILE}). Train it with --do_train=true, "
+                "or name a fine-tuned folder with --init_checkpoint."
+            )
+        source = pretrained.find(given or self.folder, config)
+        if "output_weights" in source.shapes:
+            own = Path(source.prefix).parent.resolve() == self.folder.resolve()
+            if not own and (finished or (self.folder / RUN_FILE).exists()):
+                raise InputError(
+                    f"{self.folder}: holds another run than --init_checkpoint={given}. Give another --output_dir, or "
+                    "leave --init_checkpoint out to use the model held there."
+                )
+            return source
+        if finished:  # as the earlier scripts were called: the pretrained model named, the fine-tuned one used
+            print(f"{given}: has no classifier; using the fine-tuned model of {self.folder}", flush=True)
+            return pretrained.find(self.folder, config)
+        raise InputError(
+            f"{source.prefix}: a pretrained checkpoint, without a classifier (no output_weights): it cannot answer. "
+            "Fine-tune it with --do_train=true, or give a fine-tuned folder."
+        )
+
+    def _about(self, name: str) -> dict[str, Any]:
+        """A JSON file beside the weights that are used; empty where there is none."""
+        path = Path(self.source.prefix).parent / name if self.source else None
+        return read_json(path) if path and path.is_file() else {}
+
+    def _check_source(self) -> None:
+        """Raises InputError where weights, task and length do not fit each other."""
+        if self.length > self.config.max_position_embeddings:
+            raise InputError(
+                f"--max_seq_length={self.length}: the config has {self.config.max_position_embeddings} positions. "
+                f"Give --max_seq_length={self.config.max_position_embeddings} or less."
+            )
+        wanted, held = self.task.head.outputs, self._about(TASK_FILE)
+        classes = (
+            self.source.shapes["output_weights"][0]
+            if self.source and "output_weights" in self.source.shapes
+            else wanted
+        )
+        other = not self.options.do_train and held.get("labels", list(self.task.labels)) != list(self.task.labels)
+        if other or classes != wanted:
+            raise InputError(
+                f"{self.source.prefix}: its classifier is that of another task"
+                f"{' (' + held['task'] + ')' if 'task' in held else ''}: {classes} classes, {self.task.name} has "
+                f"{wanted}. Give its own --task_name, or start from the pretrained checkpoint."
             )
 
     # The parts of a run
@@ -178,9 +244,7 @@ class _Finetuning:
             print(tensorflow1.load_weights(model, self.source.prefix), flush=True)
         else:
             print("no --init_checkpoint: random weights; expect little above the trivial baselines", flush=True)
-        self.compiled = options.jit_compile == "on" or (
-            options.jit_compile == "auto" and options.do_train and steps >= 4 * COMPILE_FROM_STEPS
-        )
+        self.compiled = options.jit_compile == "on" or (options.jit_compile == "auto" and steps >= COMPILE_FROM_STEPS)
         return Loop(
             model,
             tensorflow1.variable_names(model),
@@ -188,32 +252,35 @@ class _Finetuning:
             self.strategy,
             optimizer=options.optimizer,
             jit_compile=self.compiled,
+            any_shape=not self.compiled,
             seed=options.random_seed,
         )
 
     def _identity(self) -> dict[str, object]:
-        options = self.options
-        same = "init_checkpoint optimizer precision random_seed jit_compile warmup_proportion do_lower_case".split()
+        """What two runs must share for one to go on where the other stopped; files by what they hold."""
+        options, task = self.options, self.task
+        same = "init_checkpoint optimizer precision random_seed jit_compile warmup_proportion do_lower_case eval_steps"
         return {
             "kind": "fine-tuning",
             "task": self.task.name,
-            "data_dir": options.data_dir,
+            **{f"{split}_sha256": sha256(task.find(split, options.data_dir)) for split in ("train", "dev")},
+            # The index of a checkpoint holds the checksum of every array.
+            "init_index_sha256": sha256(f"{self.source.prefix}.index") if self.source else "",
             "config": self.config.to_dict(),
             "vocabulary": self.tokenizer.fingerprint,
             "max_seq_length": self.length,
             "train_batch_size": self.batch_size,
             "learning_rate": self.peak_rate,
             "num_train_epochs": self.epochs,
-            **{name: getattr(options, name) for name in same},
+            **{name: getattr(options, name) for name in same.split()},
         }
 
     def run(self) -> dict[str, Any]:
+        from albert_zh import pretrained
         from albert_zh.training import strategy as devices
-        from albert_zh.training.checkpoints import claim_folder
 
         options, task = self.options, self.task
         print(f"devices: {devices.describe(self.strategy)}", flush=True)
-        metrics: dict[str, Any] = {"task": task.name, "settings": self._identity()}
         # Everything is read before anything is computed: a bad row in test should not show after an hour of training.
         rows = {"train": task.read("train", options.data_dir)} if options.do_train else {}
         if options.do_train or options.do_eval:
@@ -224,30 +291,47 @@ class _Finetuning:
                 task.find("test", options.data_dir)  # raises, and says what was looked for
             rows |= {split: task.read(split, options.data_dir) for split in tests}
         features = {split: self._features(rows[split], split) for split in rows}
-        if options.do_train:
-            if self._finished():
-                print(f"{self.folder}: finished before, nothing to train", flush=True)
-                return json.loads((self.folder / METRICS_FILE).read_text(encoding="utf-8"))
-            if self.chief:
-                claim_folder(self.folder, self._identity(), overwrite=options.overwrite)
-            metrics |= self._train(features)
+        if options.do_train and not self._finished():
+            metrics = {"task": task.name, "settings": self._identity()} | self._train(features)
         else:
+            if options.do_train:
+                self.source = pretrained.find(self.folder)
+            metrics = self._earlier_metrics()
+            if options.do_train and all(split in metrics for split in rows if split != "train"):
+                print(f"{self.folder}: finished before, nothing to do", flush=True)
+                return metrics
             self.loop = self._loop(0)
-        metrics |= self._score(rows, features)
+        metrics["settings"]["data_dir"] = options.data_dir
+        scores = self._score(rows, features)
+        metrics |= scores | {"baselines": metrics.get("baselines", {}) | scores["baselines"]}
         if self.chief:
             self._write(metrics)
         return metrics
 
     def _finished(self) -> bool:
-        """Whether the folder holds the end of just this run, predictions included where they are asked for."""
-        from albert_zh.files import read_json
+        """Whether the folder holds the end of just this training."""
         from albert_zh.training.checkpoints import RUN_FILE
 
         if self.options.overwrite or not all((self.folder / f).exists() for f in (RUN_FILE, METRICS_FILE, TASK_FILE)):
             return False
-        same = read_json(self.folder / RUN_FILE) == json.loads(json.dumps(self._identity()))
-        done = read_json(self.folder / METRICS_FILE)
-        return same and ("test" in done or not self.options.do_predict)
+        return read_json(self.folder / RUN_FILE) == json.loads(json.dumps(self._identity()))
+
+    def _earlier_metrics(self) -> dict[str, Any]:
+        """What is known of the model that is used, without its scores on other data."""
+        metrics = {"task": self.task.name, "settings": {}} | self._about(METRICS_FILE)
+        if metrics["settings"].get("data_dir") != self.options.data_dir:
+            metrics = {key: value for key, value in metrics.items() if key not in (*self.task.files, "baselines")}
+        return metrics
+
+    def _claim(self) -> None:
+        """Makes the folder that of this run; one that holds no weights yet has nothing to lose."""
+        from albert_zh.training.checkpoints import claim_folder
+
+        overwrite = self.options.overwrite or not any(self.folder.glob("*.ckpt*"))
+        claim_folder(self.folder, self._identity(), overwrite=overwrite)
+        # What a dropped run left would mark this one as finished, or pass for its answers.
+        for file in (self.folder / TASK_FILE, self.folder / METRICS_FILE, *self.folder.glob("*_predictions.tsv")):
+            file.unlink(missing_ok=True)
 
     def _train(self, features) -> dict[str, Any]:
         from albert_zh.training.batches import FeatureBatches
@@ -259,6 +343,8 @@ class _Finetuning:
         per_epoch = math.ceil(len(train_set) / self.batch_size)
         steps = max(math.ceil(per_epoch * self.epochs), 1)
         self.loop = self._loop(steps)
+        if self.chief:
+            self._claim()  # not before the weights were read: what cannot be used leaves no folder behind
         batches = FeatureBatches(
             train_set.input_ids,
             train_set.segment_ids,
@@ -338,23 +424,22 @@ class _Finetuning:
 
     def _score(self, rows, features) -> dict[str, Any]:
         """Dev scores, test answers, the baselines beside them; writes predictions and submission files."""
-        from albert_zh.training.report import baseline_scores
+        from albert_zh.tasks.baselines import trivial_baselines
 
         options, task, result = self.options, self.task, {}
         train_rows = rows.get("train") or (
-            task.read("train", options.data_dir) if task.has("train", options.data_dir) else rows.get("dev")
+            task.read("train", options.data_dir) if task.has("train", options.data_dir) else ()
         )
-        splits = [split for split in rows if split == "dev" or split not in ("train", "dev")]
         result["baselines"] = {}
-        for split in splits:
-            if split == "dev" and not options.do_eval and not options.do_train:
+        for split in rows:
+            if split == "train":
                 continue
             predictions = task.decode(self._answer(features[split]), features[split])
             known = all(row.label is not None for row in rows[split])
             result[split] = task.score(predictions, rows[split]) if known else {"rows": len(rows[split])}
-            if known:
+            if known and train_rows:
                 result["baselines"][split] = {
-                    baseline.name: baseline.dev for baseline in baseline_scores(train_rows, rows[split])
+                    baseline.name: baseline.accuracy for baseline in trivial_baselines(train_rows, rows[split])
                 }
             if self.chief:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -362,12 +447,14 @@ class _Finetuning:
                 if split != "dev" and task.submission is not None and split in task.submission.files:
                     print(f"submission: {task.write_submission(self.folder, rows[split], predictions, split)}")
             if known:
-                self._say(split, result[split], result["baselines"][split])
+                self._say(split, result[split], result["baselines"].get(split, {}))
         return result
 
     def _say(self, split: str, scores: dict[str, float], baselines: dict[str, float]) -> None:
         metric = self.task.main_metric
         beside = ", ".join(f"{name} {value:.2%}" for name, value in baselines.items())
+        if not baselines:
+            beside, baselines = "no train file, so no trivial baselines", {"": 0.0}
         interval = f" (95%: {scores[f'{metric}_low']:.2%} to {scores[f'{metric}_high']:.2%})"
         best = max(baselines.values())
         verdict = (
@@ -387,8 +474,6 @@ class _Finetuning:
         if not self.options.do_train:
             return
         pretrained.write_model(self.loop.model, self.folder, vocabulary=self.vocabulary)
-        for file in self.folder.glob("model.ckpt-*"):  # what a resume would have needed
-            file.unlink()
         write_json(
             self.folder / TASK_FILE,
             {
@@ -397,8 +482,10 @@ class _Finetuning:
                 "labels": list(self.task.labels),
                 "label_names": [self.task.name_of(label) for label in self.task.labels],
                 "max_seq_length": self.length,
-                "lower_case": self.options.do_lower_case,
+                "lower_case": self.lower_case,
                 "tokenizer": "sentencepiece" if self.vocabulary.suffix == ".model" else "wordpiece",
             },
         )
+        for file in self.folder.glob("model.ckpt-*"):  # what a resume would have needed
+            file.unlink()
         print(f"finished: {self.folder} (model, task.json, metrics.json, predictions)", flush=True)

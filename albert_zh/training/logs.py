@@ -6,11 +6,14 @@ import csv
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
 from tqdm import tqdm
 
 from albert_zh.files import atomic_writer
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class RunLog:
@@ -38,6 +41,8 @@ class RunLog:
         """Appends values of one step; ``split`` is "train" or "dev"."""
         if not self._write:
             return
+        import tensorflow as tf  # here, so that reading a log (the report does) needs no TensorFlow
+
         if split not in self._events:
             self._events[split] = tf.summary.create_file_writer(str(self._folder / "tensorboard" / split))
         with self._events[split].as_default(step=step):
@@ -64,7 +69,8 @@ def read_log(path: str | os.PathLike[str]) -> list[tuple[str, str, str, str]]:
     if not os.path.exists(path):
         return []
     with open(path, encoding="utf-8", newline="") as stream:
-        return [tuple(row) for row in csv.reader(stream) if len(row) == 4 and row[0].isdigit()]
+        whole = (line for line in stream if line.endswith("\n"))
+        return [tuple(row) for row in csv.reader(whole) if len(row) == 4 and row[0].isdigit()]
 
 
 def curve(path: str | os.PathLike[str], split: str, name: str) -> tuple[list[int], list[float]]:
@@ -75,11 +81,37 @@ def curve(path: str | os.PathLike[str], split: str, name: str) -> tuple[list[int
 
 def progress_bar(total: int, done: int, unit: str, quiet: bool = False) -> tqdm:
     """A bar on standard error; without a terminal (nohup) a line a minute instead of many a second."""
+    terminal = sys.stderr.isatty()
     return tqdm(
         total=total,
         initial=done,
         unit=unit,
         disable=quiet,
-        dynamic_ncols=True,
-        mininterval=0.3 if sys.stderr.isatty() else 60,
+        file=sys.stderr if terminal else _Lines(),
+        dynamic_ncols=terminal,
+        ncols=None if terminal else 100,
+        mininterval=0.3 if terminal else 60,
+        maxinterval=10 if terminal else 60,
     )
+
+
+def say(bar: tqdm, text: str) -> None:
+    """A line on standard output, above the bar where there is one on a terminal."""
+    if bar.disable:
+        return
+    if isinstance(bar.fp, _Lines):
+        print(text, flush=True)
+    else:
+        bar.write(text)
+        sys.stdout.flush()
+
+
+class _Lines:
+    """Standard error as the bar's file when that is no terminal: each state is a line, where \\r would pile them up."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            sys.stderr.write(text.strip() + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()

@@ -130,10 +130,10 @@ class Loop:
         _, total = tf.while_loop(lambda index, _: index < self.accumulate, body, (tf.constant(1), first))
         return total
 
-    def _replica_update(self, weights, grads, moments, rate):
-        """New weights and moments, the gradient's norm before clipping; unchanged where that is not finite."""
+    def _replica_update(self, weights, grads, moments, rate, loss):
+        """New weights and moments, the gradient's norm before clipping; unchanged where that or the loss is not finite."""
         grads, norm = tf.clip_by_global_norm(grads, self.clip_norm)
-        finite = tf.math.is_finite(norm)
+        finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
         optimizer, results = self.optimizer, []
         for name, weight, grad, (m, v) in zip(optimizer.names, weights, grads, moments, strict=True):
             new = update(optimizer.rule, name, weight, grad, m, v, rate)
@@ -156,7 +156,8 @@ class Loop:
                 weights, batch, counts, step, tf.cast(context.replica_id_in_sync_group, tf.int32)
             )
             grads, sums = context.all_reduce(tf.distribute.ReduceOp.SUM, (grads, sums))
-            new, norm = self._update(weights, grads, moments, rate)
+            loss = tf.add_n([sums[name] for name in self.objective.losses])
+            new, norm = self._update(weights, grads, moments, rate, loss)
             return new, norm, {name: sums[name] / tf.maximum(counts[name], 1.0) for name in sums}
 
         new, norm, means = self.strategy.run(replica_step, args=(batch,))

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from albert_zh.files import InputError, expand_paths, write_json
+from albert_zh.files import InputError, expand_paths, read_json, sha256, write_json
 
 PUBLISHED_BATCH, PUBLISHED_RATE = 4096, 0.00176
-#: Tokens of a micro-batch that fit the memory of most machines for the small sizes; GPUs take more.
-MICRO_BATCH_TOKENS = {"CPU": 8192, "GPU": 32768, "TPU": 32768}
+#: Tokens x layers x H of a micro-batch that most machines hold; on GPUs what fits 12 GB (base, length 512: 4 rows).
+MICRO_BATCH_VALUES = {"CPU": 10_000_000, "GPU": 20_000_000}
 #: Steps from which XLA's compile time is won back.
 COMPILE_FROM_STEPS = 100
 
@@ -90,14 +90,23 @@ class PretrainOptions:
     master: str = field(default="", metadata={"help": "", "ignored": "there is no session master any more"})
 
     def __post_init__(self) -> None:
-        for name in ("train_batch_size", "eval_batch_size", "num_train_steps", "save_checkpoints_steps"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name}={getattr(self, name)}: must be 1 or more.")
+        positive = (
+            "train_batch_size eval_batch_size num_train_steps save_checkpoints_steps max_predictions_per_seq "
+            "max_eval_steps keep_checkpoint_max"
+        ).split()
+        for name in (*positive, "micro_batch_size", "log_steps"):
+            least = 1 if name in positive else 0
+            if getattr(self, name) < least:
+                raise InputError(f"--{name}={getattr(self, name)}: must be {least} or more.")
         if not 8 <= self.max_seq_length <= 512:
             raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
         if not (self.do_train or self.do_eval):
             raise InputError("nothing to do: give --do_train=True, --do_eval=True or both.")
-        if not self.bert_config_file and not self.init_checkpoint:
+        if not self.do_train and not self.init_checkpoint:
+            raise InputError(
+                "--do_eval=True alone measures the weights of --init_checkpoint: give a prefix or a folder."
+            )
+        if self.do_train and not self.bert_config_file and not self.init_checkpoint:
             raise InputError("--bert_config_file is missing. Give one, such as albert_config/albert_config_tiny.json.")
 
     @property
@@ -116,7 +125,8 @@ def run(options: PretrainOptions) -> dict[str, float]:
     """Runs pretraining as the options say.
 
     Returns:
-        The last evaluation: ``mlm_loss mlm_accuracy sop_loss sop_accuracy`` (nats, shares); empty without do_eval.
+        Dev scores of the finished model: ``mlm_loss mlm_accuracy sop_loss sop_accuracy`` (nats, shares), and
+        ``unigram_loss unigram_accuracy`` of guessing by frequency; empty without do_eval.
 
     Raises:
         InputError: files that cannot be used, an output folder of another run, a non-finite loss.
@@ -142,8 +152,9 @@ class _Pretraining:
             gcp_project=options.gcp_project,
         )
         self.source = None
-        if options.init_checkpoint:
-            self.source = pretrained.find(options.init_checkpoint, options.bert_config_file or None)
+        origin = options.init_checkpoint or ("" if options.do_train else options.output_dir)
+        if origin:
+            self.source = pretrained.find(origin, options.bert_config_file or None)
         self.config = self.source.config if self.source else AlbertConfig.from_json(options.bert_config_file)
         if options.max_seq_length > self.config.max_position_embeddings:
             raise InputError(
@@ -178,12 +189,34 @@ class _Pretraining:
         self.checkpoints = Checkpoints(self.folder, options.keep_checkpoint_max)
 
     def _vocabulary(self) -> Path | None:
+        """The vocabulary the finished model is kept with: the flag's, else the one the records' manifest names.
+
+        Raises:
+            InputError: the records, the checkpoint and the flag do not agree on one.
+        """
         from albert_zh.pretrained import vocabulary_of
 
+        flag = "--spm_model_file" if self.options.spm_model_file else "--vocab_file"
         given = self.options.spm_model_file or self.options.vocab_file
+        for path in expand_paths(self.options.input_file):
+            manifest = Path(f"{path}.manifest.json")
+            if not manifest.is_file():
+                continue
+            made = read_json(manifest)
+            used, options = made["identity"]["vocabulary"]["sha256"], made["options"]
+            own = given or (self.source.vocabulary if self.source else None)
+            if own and Path(own).is_file() and sha256(own) != used:
+                raise InputError(
+                    f"{path}: made with another vocabulary (sha256 {used[:12]}) than {own} ({sha256(own)[:12]}). "
+                    "Make the records with the vocabulary of the model: create-data --vocab_file."
+                )
+            named = options["spm_model_file"] or options["vocab_file"]
+            if not given and Path(named).is_file() and sha256(named) == used:
+                given = named
         if not given and not (self.source and self.source.vocabulary):
+            print("no vocabulary is known for these records: give --vocab_file to keep it with the model", flush=True)
             return None
-        return vocabulary_of(self.source, given or None)
+        return vocabulary_of(self.source, given or None, flag)
 
     def _micro_batches(self) -> tuple[int, int]:
         """Rows of a micro-batch and how many of them a replica accumulates per update."""
@@ -196,7 +229,8 @@ class _Pretraining:
             )
         rows = options.train_batch_size // replicas
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        limit = options.micro_batch_size or max(MICRO_BATCH_TOKENS[kind] // options.max_seq_length, 1)
+        row = options.max_seq_length * self.config.num_hidden_layers * self.config.hidden_size
+        limit = options.micro_batch_size or max(MICRO_BATCH_VALUES[kind] // row, 1)
         if options.micro_batch_size and rows % min(options.micro_batch_size, rows):
             raise InputError(
                 f"--micro_batch_size={options.micro_batch_size}: does not divide the {rows} rows of a device."
@@ -247,6 +281,7 @@ class _Pretraining:
         from albert_zh.training.checkpoints import claim_folder
         from albert_zh.training.loop import Loop
         from albert_zh.training.objectives import PretrainingObjective
+        from albert_zh.training.trainer import finished_weights
 
         options = self.options
         keras.config.set_dtype_policy(options.precision)
@@ -273,13 +308,14 @@ class _Pretraining:
             seed=options.random_seed,
         )
         self._announce()
-        if self.chief:
-            claim_folder(self.folder, self._identity(), overwrite=options.overwrite)
-        scores = self._train() if options.do_train else {}
-        if options.do_eval and not scores:
-            scores = self._evaluate()
+        if options.do_train:
+            if self.chief:
+                claim_folder(self.folder, self._identity(), overwrite=options.overwrite)
+            self._train()
+            finished_weights(self.loop, self.checkpoints)
+        scores: dict[str, float] = {}
         if options.do_eval:
-            scores |= self._unigram_baseline()
+            scores = self._evaluate() | self._unigram_baseline()
             print(
                 f"dev: {_line(scores)} [loss in nats (accuracy)]\n"
                 f"  beside it: guessing by frequency alone gives mlm {scores['unigram_loss']:.4f} "
@@ -336,7 +372,7 @@ class _Pretraining:
 
         return self.loop.distribute(part)
 
-    def _train(self) -> dict[str, float]:
+    def _train(self) -> None:
         from albert_zh.training.optimizers import schedule
         from albert_zh.training.trainer import Plan, train
 
@@ -353,7 +389,7 @@ class _Pretraining:
             log_every=options.log_steps or max(options.num_train_steps // 500, 1),
             evaluate_first=self.source is not None,
         )
-        return train(self.loop, plan, self.checkpoints, chief=self.chief).last
+        train(self.loop, plan, self.checkpoints, chief=self.chief)
 
     def _describe_batch(self, step: int) -> str:
         size = self.options.train_batch_size
@@ -364,9 +400,7 @@ class _Pretraining:
     def _finish(self) -> None:
         """Leaves the finished model in the output folder and, alone, in ``export_dir``."""
         from albert_zh import pretrained
-        from albert_zh.training.trainer import finished_weights
 
-        finished_weights(self.loop, self.checkpoints)
         pretrained.write_model(self.model, self.folder, vocabulary=self.vocabulary)
         if self.options.export_dir:
             pretrained.save_pretrained(self.model, self.options.export_dir, vocabulary=self.vocabulary)

@@ -33,8 +33,7 @@ def make_strategy(
         raise InputError(f"--distribution_strategy={name}: not one of {', '.join(STRATEGIES)}.")
     if use_tpu or name == "tpu":
         return _tpu_strategy(tpu_name, tpu_zone, gcp_project)
-    workers = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])
-    if name == "multi_worker_mirrored" or (name == "auto" and len(workers) > 1):
+    if name == "multi_worker_mirrored" or (name == "auto" and _workers_in_environment() > 1):
         # Before anything that touches a device, listing them included: the collectives are set up at start-up.
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
@@ -43,6 +42,18 @@ def make_strategy(
     if name == "mirrored":
         return tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices("CPU")])
     return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
+
+
+def _workers_in_environment() -> int:
+    """How many processes ``TF_CONFIG`` names."""
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        cluster = json.loads(text).get("cluster", {})
+        return sum(len(cluster.get(kind, [])) for kind in ("chief", "worker"))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"the environment's TF_CONFIG: not JSON of a cluster ({error}). Correct it, or unset it for one machine."
+        ) from error
 
 
 def _tpu_strategy(tpu_name: str, tpu_zone: str, gcp_project: str) -> tf.distribute.Strategy:
@@ -62,10 +73,12 @@ def _tpu_strategy(tpu_name: str, tpu_zone: str, gcp_project: str) -> tf.distribu
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes files: always but on the workers after the first."""
+    """Whether this process writes files: always but on the workers after the first (or beside a chief)."""
     resolver = getattr(strategy, "cluster_resolver", None)
     if resolver is None or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return True
+    if "chief" in resolver.cluster_spec().as_dict():
+        return resolver.task_type == "chief"
     return resolver.task_id in (None, 0)
 
 

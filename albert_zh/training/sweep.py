@@ -11,6 +11,9 @@ from albert_zh.files import InputError, read_json, write_json
 from albert_zh.tasks import get_task
 from albert_zh.training.finetuning import METRICS_FILE, TASK_FILE, FinetuneOptions, run
 
+#: What the run.json of a sweep's folder says; each rate's own folder holds the run.
+SWEEP = {"kind": "sweep of learning rates"}
+
 
 def _rates(options: FinetuneOptions) -> tuple[float, ...]:
     recipe = get_task(options.task_name).recipe
@@ -31,13 +34,18 @@ def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
         The best run's metrics, with ``sweep``: rate -> dev score of the main metric.
 
     Raises:
-        InputError: what a single run raises, or a rate that is no number.
+        InputError: what a single run raises, a rate that is no number, or a folder that holds a single run.
     """
+    from albert_zh.training.checkpoints import RUN_FILE
+
     folder, metric = Path(options.output_dir), get_task(options.task_name).main_metric
-    scores: dict[float, float] = {}
-    runs: dict[float, FinetuneOptions] = {}
-    for rate in _rates(options):
-        runs[rate] = dataclasses.replace(
+    if (folder / RUN_FILE).exists() and not options.overwrite and read_json(folder / RUN_FILE) != SWEEP:
+        raise InputError(
+            f"{folder}: holds a run of one learning rate. Give the sweep another --output_dir, or --overwrite=true."
+        )
+    # All options are made, and so checked, before the first run.
+    runs = {
+        rate: dataclasses.replace(
             options,
             sweep=False,
             learning_rates=(),
@@ -47,18 +55,26 @@ def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
             do_eval=True,
             do_predict=False,  # test must not be looked at before the choice is made
         )
-        print(f"\nlearning rate {rate:g}", flush=True)
-        scores[rate] = run(runs[rate])["dev"][metric]
+        for rate in _rates(options)
+    }
+    scores: dict[float, float] = {}
+    for number, (rate, rate_options) in enumerate(runs.items(), 1):
+        print(f"\nlearning rate {rate:g} ({number} of {len(runs)})", flush=True)
+        scores[rate] = run(rate_options)["dev"][metric]
     best = max(scores, key=scores.__getitem__)
     print("\n" + "\n".join(f"rate {rate:g}: dev {metric} {score:.2%}" for rate, score in scores.items()))
     print(f"best: {best:g}", flush=True)
     best_folder = Path(runs[best].output_dir)
     if options.do_predict:
-        run(dataclasses.replace(runs[best], do_train=False, do_predict=True, init_checkpoint=str(best_folder)))
+        run(dataclasses.replace(runs[best], do_predict=True, overwrite=False))
     metrics = read_json(best_folder / METRICS_FILE) | {"sweep": {f"{rate:g}": score for rate, score in scores.items()}}
+    for file in (folder / TASK_FILE, *folder.glob("*_predictions.tsv")):  # of an earlier best
+        file.unlink(missing_ok=True)
     for file in sorted(best_folder.iterdir()):
-        if file.is_file() and file.name != TASK_FILE:
+        if file.is_file() and file.name not in (TASK_FILE, METRICS_FILE, RUN_FILE):
             shutil.copyfile(file, folder / file.name)
     write_json(folder / METRICS_FILE, metrics)
+    write_json(folder / RUN_FILE, SWEEP)
     shutil.copyfile(best_folder / TASK_FILE, folder / TASK_FILE)  # last: it marks the folder as complete
+    print(f"finished: {folder} (the best model, its metrics and predictions)", flush=True)
     return metrics

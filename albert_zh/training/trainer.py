@@ -14,7 +14,7 @@ from albert_zh.convert import tensorflow1
 from albert_zh.files import InputError
 from albert_zh.training.batches import prefetched
 from albert_zh.training.checkpoints import Checkpoints
-from albert_zh.training.logs import RunLog, progress_bar
+from albert_zh.training.logs import RunLog, progress_bar, say
 from albert_zh.training.loop import Loop, NonFiniteError
 
 Scores = dict[str, float]
@@ -33,7 +33,7 @@ class Plan:
         quality: dev scores -> one number, higher is better, by which the best weights are kept.
         line: scores -> the words printed.
         evaluate_every: updates between two looks at dev and between two checkpoints.
-        log_every: updates averaged into one row of the log.
+        log_every: updates averaged into one row of the log, at most (a row ends at a checkpoint as well).
         patience: looks at dev without a better one after which the run stops; 0: never.
         evaluate_first: look at dev before the first update (weights that come from somewhere).
     """
@@ -101,9 +101,10 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
                 ) from error
             done = step + 1
             bar.update(1)
-            if done % plan.log_every == 0 or done == plan.steps:
+            # A row ends at every checkpoint too: a resumed run then averages over the same updates.
+            if done % plan.log_every == 0 or done % plan.evaluate_every == 0 or done == plan.steps:
                 row = {key: sum(result[key] for result in results) / len(results) for key in results[0]}
-                bar.set_postfix_str(plan.line(row))
+                bar.set_postfix_str(plan.line(row), refresh=False)
                 row |= {
                     "learning_rate": plan.rate(step),
                     "updates_per_second": len(results) / (time.monotonic() - since),
@@ -122,13 +123,13 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
                 idle = 0 if better else idle + 1
                 if better:
                     outcome.best_quality, outcome.best_step = quality, done
-                bar.write(f"update {done:,}: dev {plan.line(outcome.last)}{' (best)' if better else ''}")
+                say(bar, f"update {done:,}: dev {plan.line(outcome.last)}{' (best)' if better else ''}")
             if chief:
                 log.sync()
                 _save(loop, checkpoints, done, outcome, better)
             since += time.monotonic() - pause  # the rate logged is that of the updates alone
             if plan.patience and idle >= plan.patience:
-                bar.write(f"stopped after update {done:,}: no better dev score in {idle} looks")
+                say(bar, f"stopped after update {done:,}: no better dev score in {idle} looks")
                 break
     finally:
         bar.close()

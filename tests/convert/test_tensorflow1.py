@@ -81,12 +81,15 @@ def test_losses_are_those_of_the_published_code_and_of_numpy(reference):
         "sop_loss": -sop_log_probs[np.arange(len(swapped)), swapped].mean(),
         "sop_accuracy": (sop_log_probs.argmax(-1) == swapped).mean(),
     }
-    objective, batch = PretrainingObjective(), {
-        "masked_lm_ids": expected["masked_lm_ids"].astype(np.int32),
-        "masked_lm_weights": expected["masked_lm_weights"],
-        "next_sentence_labels": swapped.astype(np.int32),
-        "row_weights": np.ones(len(swapped), np.float32),
-    }
+    objective, batch = (
+        PretrainingObjective(),
+        {
+            "masked_lm_ids": expected["masked_lm_ids"].astype(np.int32),
+            "masked_lm_weights": expected["masked_lm_weights"],
+            "next_sentence_labels": swapped.astype(np.int32),
+            "row_weights": np.ones(len(swapped), np.float32),
+        },
+    )
     counts, sums = objective.counts(batch), objective.sums(outputs, batch)
     ours = {name: float(sums[name] / counts[name]) for name in sums}
     assert ours == pytest.approx(by_hand, abs=1e-5)
@@ -214,7 +217,9 @@ def test_a_feed_forward_of_another_size_is_refused_when_loaded(golden):
 @pytest.mark.parametrize(("folder", "groups"), [("google_1group", 2), ("google_2groups_2inner", 1)])
 def test_another_number_of_groups_is_refused(folder, groups, golden):
     config = AlbertConfig.from_json(golden / folder / "albert_config.json").replace(num_hidden_groups=groups)
-    with pytest.raises(InputError, match=r"google checkpoint with.* bert/encoder/transformer/group_1.*other .*groups"):
+    with pytest.raises(
+        InputError, match=r"google checkpoint with(out)? bert/encoder/transformer/group_1/.*other .*groups"
+    ):
         load_weights(AlbertForPretraining(config), golden / folder / "albert_model.ckpt")
 
 

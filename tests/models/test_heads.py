@@ -67,6 +67,6 @@ def test_keras_rebuilds_a_model_from_its_config(config):
     for model in (AlbertForPretraining(config, seed=3), AlbertForClassification(config, 4, seed=3)):
         twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
         assert (type(twin), twin.config) == (type(model), config)
-        for ours, theirs in zip(model.variables, twin.variables, strict=True):
+        for ours, theirs in zip(model.trainable_variables, twin.trainable_variables, strict=True):
             assert ours.path == theirs.path
             np.testing.assert_array_equal(ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs))

@@ -7,23 +7,19 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from albert_zh.tasks import TASKS, Prediction, PublishedScore, Row
-from albert_zh.training.report import (
+from albert_zh.report.charts import Curve
+from albert_zh.report.content import (
     BaselineScore,
-    Curve,
     HardRow,
     Report,
     Score,
     Table,
     TaskReport,
-    baseline_scores,
     finetuning_charts,
     pretraining_charts,
-    render_report,
-    task_report,
-    verdict,
-    write_report,
 )
+from albert_zh.report.page import render_report, write_report
+from albert_zh.tasks import PublishedScore
 
 EVIL = '<script src="https://evil.example/x.js">alert(1)</script>'
 VOID = {"meta", "br", "wbr"}
@@ -60,7 +56,7 @@ def whole_report(**changes):
         "summary": f"总结 {EVIL}",
         "facts": (("模型 Model", "tiny"), ("种子 Seed", f"7 {EVIL}")),
         "tasks": (topic(), topic(name=EVIL)),
-        "pretraining": pretraining_charts(masked_lm_loss=(Curve("train", (1, 2), (9.5, 7.25)),), unigram_entropy=6.6),
+        "pretraining": pretraining_charts(masked_lm_loss=(Curve("train", (1, 2), (9.5, 7.25)),), unigram_loss=6.6),
         "masked_example": '<style>.mask{color:red}</style><p><ruby class="mask">[MASK]<rt>生</rt></ruby><wbr>命</p>',
         "data": (Table(f"数据 {EVIL}", ("项目", EVIL), (("文档", 12345), (EVIL, 0.5))),),
         "commands": ((f"再来 {EVIL}", f"bash quickstart.sh {EVIL}"),),
@@ -149,20 +145,24 @@ def test_scores_stand_beside_their_baselines(shown):
     assert shown in Page(render_report(whole_report())).text
 
 
-@pytest.mark.parametrize(
-    ("score", "level", "words"),
-    [
-        (Score(0.7, 0.66, 0.74, 500), "good", "clearly above the trivial baselines"),
-        (Score(0.7, 0.64, 0.76, 200), "unsure", "perhaps by chance"),
-        (Score(0.65, 0.6, 0.7, 200), "bad", "not above the trivial baselines"),
-        (Score(0.5, 0.45, 0.55, 200), "bad", "not above the trivial baselines"),
-    ],
-)
-def test_the_verdict_compares_the_interval_with_the_best_baseline(score, level, words):
-    task = topic(dev=score, baselines=(BaselineScore("a", 0.5), BaselineScore("b", 0.65)))
-    assert verdict(task)[0] == level
-    assert words in verdict(task)[2]
-    assert words in render_report(whole_report(tasks=(task,)))
+def test_the_verdict_stands_with_the_score():
+    unsure = topic(dev=Score(0.7, 0.64, 0.76, 200), baselines=(BaselineScore("b", 0.65),))
+    assert "perhaps by chance" in render_report(whole_report(tasks=(unsure,)))
+
+
+def test_another_run_has_a_bar_beside_the_model_and_the_baselines():
+    card = re.search(r'<article class="card">.*?</article>', render_report(whole_report()), re.DOTALL).group()
+    bars = re.findall(r'<span class="name">(.*?)</span>.*?<i class="fill (\w+)" style="width:([\d.]+)%">', card)
+    assert bars[:3] == [
+        ("本模型 this model", "model", "82.3"),
+        ("随机权重 random weights", "other", "40.2"),
+        ("多数类 majority class", "baseline", "11.3"),
+    ]
+
+
+def test_every_kind_of_figure_says_how_to_read_it():
+    assert Page(render_report(whole_report(tasks=(topic(),)))).text.count("怎么读") == 3
+    assert "怎么读" not in render_report(Report(title="空"))
 
 
 def test_the_confusion_matrix_shows_every_count_beside_recall_precision_and_f1():
@@ -220,51 +220,8 @@ def test_a_masked_example_that_would_run_or_load_is_refused(tmp_path, fragment):
 
 def test_the_file_is_utf8_and_stays_small_for_long_curves(tmp_path):
     steps = np.arange(100_000)
-    loss = pretraining_charts(loss=(Curve("train", steps, 10 / (1 + steps)),))
+    loss = pretraining_charts(masked_lm_loss=(Curve("train", steps, 10 / (1 + steps)),))
     path = write_report(tmp_path / "report.html", whole_report(pretraining=loss))
     assert path == tmp_path / "report.html"
     assert "训练报告" in path.read_text(encoding="utf-8")
     assert path.stat().st_size < 100_000
-
-
-# From the rows of a task
-
-
-def pairs(name, *values):
-    return [Row(f"data/{name}.txt:{n}", first, second, label, n) for n, (first, second, label) in enumerate(values, 1)]
-
-
-TRAIN = pairs("train", ("春天", "春天", "1"), ("春天", "秋天", "0"), ("买车", "看海", "0"))
-DEV = pairs("dev", ("下雨", "下雨", "1"), ("下雨", "下雪", "1"), ("下雨", "开花", "0"), ("出门", "回家", "0"))
-
-
-def answers(*labels):
-    return [Prediction(label, (0.2, 0.8) if label == "1" else (0.9, 0.1)) for label in labels]
-
-
-def test_a_task_report_holds_scores_baselines_confusion_and_hard_rows():
-    report = task_report(TASKS["lcqmc"], TRAIN, DEV, answers(*"1010"), DEV, answers(*"1100"))
-    assert (report.dev.value, report.dev.rows, report.test.value) == (0.5, 4, 1.0)
-    assert [round(baseline.dev, 3) for baseline in report.baselines] == [0.5, 0.75]
-    assert [round(baseline.test, 3) for baseline in report.baselines] == [0.5, 0.75]
-    assert report.confusion.tolist() == [[1, 1], [1, 1]]
-    assert [(row.where, row.gold, row.predicted) for row in report.mistakes] == [
-        ("dev.txt:2", "1 same", "0 different"),
-        ("dev.txt:3", "0 different", "1 same"),
-    ]
-    assert report.rows == (("train", 3), ("dev", 4), ("test", 4))
-    assert "50.0%" in Page(render_report(Report("t", tasks=(report,)))).text
-
-
-def test_test_rows_without_gold_are_counted_and_not_scored():
-    unlabelled = [Row("test.txt:1", "甲", "乙")]
-    report = task_report(TASKS["lcqmc"], TRAIN, DEV, answers(*"1010"), unlabelled, answers("1"))
-    assert report.test is None
-    assert report.baselines[0].test is None
-    assert report.rows[-1] == ("test", 1)
-
-
-def test_single_sentences_have_the_majority_baseline_alone():
-    rows = [Row("d:1", "甲", label="a"), Row("d:2", "乙", label="b"), Row("d:3", "丙", label="b")]
-    (majority,) = baseline_scores(rows[:1], rows)
-    assert majority.dev == pytest.approx(2 / 3)  # the most frequent of the scored rows, whatever train says

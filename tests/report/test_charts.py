@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from albert_zh.training.charts import MAX_POINTS, Chart, Curve, ReferenceLine, escaped, figures, pretraining_charts
+from albert_zh.report.charts import MAX_POINTS, Chart, Curve, ReferenceLine, escaped, figures
+from albert_zh.report.content import pretraining_charts
 
 
 def svgs(*charts):
@@ -59,7 +60,7 @@ def test_values_that_are_not_finite_are_left_out():
 def test_a_chart_without_values_is_left_out():
     nothing = Curve("train", (), ())
     assert figures([Chart("损失", (nothing,))], itertools.count(1)) == ""
-    assert pretraining_charts(loss=(nothing,)) == ()
+    assert pretraining_charts(masked_lm_loss=(nothing,)) == ()
 
 
 def test_dev_curves_have_one_colour_in_every_chart():
@@ -78,15 +79,16 @@ def test_the_best_point_is_ringed_and_named():
     assert "90.0% @ 200" in figures([chart], itertools.count(1))
 
 
-def test_the_unigram_entropy_is_drawn_and_every_chart_has_a_title_and_a_description():
+def test_the_unigram_loss_is_drawn_and_every_chart_has_a_title_and_a_description():
     charts = pretraining_charts(
         masked_lm_loss=(Curve("train", (1, 2), (9, 8)), Curve("dev", (2,), (8,), dev=True)),
         sentence_order_accuracy=(Curve("dev", (2,), (0.6,), dev=True),),
-        unigram_entropy=6.63,
+        unigram_loss=6.63,
     )
     loss, order = svgs(*charts)
-    assert any("6.630" in text.text for text in loss.findall("text"))
-    assert any("50.0%" in text.text for text in order.findall("text"))
+    legends = re.findall(r'<span class="key line0">(.*?)</span>', figures(charts, itertools.count(1)))
+    assert [re.sub("<.*?>", "", legend).split()[-1] for legend in legends] == ["6.630", "50.0%"]
+    assert [len(svg.findall("line[@class='reference line0']")) for svg in (loss, order)] == [1, 1]
     for svg in (loss, order):
         assert svg.get("role") == "img"
         assert svg.get("aria-labelledby").split() == [svg.find("title").get("id"), svg.find("desc").get("id")]
@@ -113,3 +115,20 @@ def test_escaped_text_is_what_an_xml_reader_gets_back(value):
 def test_steps_and_values_must_be_as_many():
     with pytest.raises(ValueError, match="2 steps and 1 values"):
         Curve("train", (1, 2), (1,))
+
+
+def test_a_curve_of_few_points_shows_each_and_one_of_many_only_its_last():
+    few, many = svgs(*(Chart("损失", (Curve("dev", range(n), range(n)),)) for n in (3, 300)))
+    assert [len(svg.findall("circle")) for svg in (few, many)] == [3, 1]
+    (one,) = svgs(Chart("损失", (Curve("dev", (50,), (0.7,)),)))
+    assert len(one.findall("circle")) == 1
+
+
+@given(st.integers(0, 100), st.integers(0, 100))
+def test_the_axis_of_shares_spans_ten_points_at_least_and_stays_within_0_and_100(first, second):
+    shares = (first / 100, second / 100)
+    (svg,) = svgs(Chart("准确率", (Curve("dev", (1, 2), shares),), percent=True))
+    low, high = (float(svg.findall("text")[n].text.rstrip("%")) for n in (0, len(svg.findall("line")) - 1))
+    assert 0 <= low <= min(first, second)
+    assert max(first, second) <= high <= 100
+    assert high - low >= 10

@@ -13,6 +13,10 @@ import numpy as np
 
 #: Points a drawn curve has at most; a longer one is averaged in equal pieces, its first and last points kept.
 MAX_POINTS = 400
+#: Up to this many points, each is marked: a curve of three measurements should not look like a continuous one.
+MARKED_POINTS = 20
+#: The least that a vertical axis of percent spans, so that one row more or less does not look like a cliff.
+LEAST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,32 +67,6 @@ class Chart:
     best_of: str | None = None
 
 
-def pretraining_charts(
-    loss: Sequence[Curve] = (),
-    masked_lm_loss: Sequence[Curve] = (),
-    masked_lm_accuracy: Sequence[Curve] = (),
-    sentence_order_accuracy: Sequence[Curve] = (),
-    unigram_entropy: float | None = None,
-) -> tuple[Chart, ...]:
-    """The charts of a pretraining, those without a curve left out; each sequence is train and dev.
-
-    ``unigram_entropy`` (nats a token) is what a model that knows only how frequent each token is would lose.
-    """
-    entropy = () if unigram_entropy is None else (ReferenceLine("单字熵 unigram entropy", unigram_entropy),)
-    charts = (
-        Chart("总损失 Loss", tuple(loss)),
-        Chart("掩码损失 Masked-LM loss", tuple(masked_lm_loss), entropy),
-        Chart("掩码准确率 Masked-LM accuracy", tuple(masked_lm_accuracy), percent=True),
-        Chart(
-            "句序准确率 Sentence-order accuracy",
-            tuple(sentence_order_accuracy),
-            (ReferenceLine("随机 chance", 0.5),),
-            percent=True,
-        ),
-    )
-    return tuple(chart for chart in charts if any(len(curve.values) for curve in chart.curves))
-
-
 _WIDTH, _HEIGHT = 480, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 26
 
@@ -100,7 +78,7 @@ def figures(charts: Sequence[Chart], ids: Iterator[int]) -> str:
 
 
 def _figure(chart: Chart, number: int) -> str:
-    """One chart with its legend, which holds the last value of every curve."""
+    """One chart with its legend, which holds the last value of every curve and the value of every line."""
     colours = iter(itertools.cycle((0, 2, 3)))
     curves = [(1 if curve.dev else next(colours), curve.name, *_finite(curve)) for curve in chart.curves]
     curves = [curve for curve in curves if len(curve[2])]
@@ -116,7 +94,10 @@ def _figure(chart: Chart, number: int) -> str:
         description.append(
             f"{name}: {_value(values[0], chart.percent)} at step {steps[0]:,.0f}, {said} at step {steps[-1]:,.0f}"
         )
-    description += [f"{line.name}: {_value(line.value, chart.percent)}" for line in chart.references]
+    for place, line in enumerate(chart.references):
+        said = _value(line.value, chart.percent)
+        legend += f'<span class="key line{place % 2}">{escaped(line.name)} <b>{said}</b></span>'
+        description.append(f"{line.name}: {said}")
     return (
         f'<figure><figcaption><span class="title">{escaped(chart.title)}</span>{legend}</figcaption>'
         f"{_svg(chart, curves, number, '; '.join(description))}</figure>"
@@ -125,7 +106,11 @@ def _figure(chart: Chart, number: int) -> str:
 
 def _svg(chart: Chart, curves: list[tuple[int, str, np.ndarray, np.ndarray]], number: int, description: str) -> str:
     every = np.concatenate([curve[3] for curve in curves] + [[line.value] for line in chart.references])
-    y_ticks = _ticks(float(every.min()), float(every.max()), 5)
+    least, most = float(every.min()), float(every.max())
+    if chart.percent and most - least < LEAST_SHARE:
+        least = min(max((least + most - LEAST_SHARE) / 2, 0.0), 1.0 - LEAST_SHARE)
+        most = least + LEAST_SHARE
+    y_ticks = _ticks(least, most, 5)
     last_step = max(float(curve[2].max()) for curve in curves)
     x_ticks = [tick for tick in _ticks(0.0, last_step or 1.0, 5) if tick <= last_step * 1.001] or [0.0]
     low, high = y_ticks[0], y_ticks[-1]
@@ -139,7 +124,7 @@ def _svg(chart: Chart, curves: list[tuple[int, str, np.ndarray, np.ndarray]], nu
     def y(value: float) -> float:
         return y_end - (y_end - _TOP) * (value - low) / (high - low)
 
-    marks, labels = [], []
+    marks = []
     for tick in y_ticks:
         if low - 1e-9 <= tick <= high + 1e-9:
             marks.append(f'<line class="grid" x1="{_LEFT}" x2="{x_end}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
@@ -150,26 +135,24 @@ def _svg(chart: Chart, curves: list[tuple[int, str, np.ndarray, np.ndarray]], nu
         label = _steps(tick, last_step)
         marks.append(f'<text class="tick" x="{x(tick):.1f}" y="{y_end + 18}" text-anchor="{anchor}">{label}</text>')
     marks.append(f'<text class="tick axis" x="{_LEFT - 12}" y="{y_end + 18}" text-anchor="end">步 step</text>')
-    for place, line in enumerate(sorted(chart.references, key=lambda line: line.value)):
-        marks.append(
-            f'<line class="reference" x1="{_LEFT}" x2="{x_end}" y1="{y(line.value):.1f}" y2="{y(line.value):.1f}"/>'
-        )
-        at, anchor = (x_end, "end") if place % 2 == 0 else (_LEFT + 4, "start")
-        above = y(line.value) - 5 if y(line.value) > _TOP + 14 else y(line.value) + 15
-        said = f"{escaped(line.name)} {_value(line.value, chart.percent)}"
-        labels.append(f'<text class="halo" x="{at}" y="{above:.1f}" text-anchor="{anchor}">{said}</text>')
+    for place, line in enumerate(chart.references):
+        at = f"{y(line.value):.1f}"
+        marks.append(f'<line class="reference line{place % 2}" x1="{_LEFT}" x2="{x_end}" y1="{at}" y2="{at}"/>')
     for colour, name, steps, values in curves:
         drawn_steps, drawn = _downsampled(steps, values)
         points = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in zip(drawn_steps, drawn, strict=True))
         marks.append(f'<polyline class="line c{colour}" points="{points}"/>')
-        marks.append(f'<circle class="dot c{colour}" cx="{x(steps[-1]):.1f}" cy="{y(values[-1]):.1f}" r="3"/>')
+        marked = range(len(steps)) if len(steps) <= MARKED_POINTS else (-1,)
+        marks += [
+            f'<circle class="dot c{colour}" cx="{x(steps[n]):.1f}" cy="{y(values[n]):.1f}" r="3"/>' for n in marked
+        ]
         if name == chart.best_of:
             best = int(values.argmax())
             marks.append(f'<circle class="ring c{colour}" cx="{x(steps[best]):.1f}" cy="{y(values[best]):.1f}" r="6"/>')
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="t{number} d{number}">'
         f'<title id="t{number}">{escaped(chart.title)}</title><desc id="d{number}">{escaped(description)}</desc>'
-        f"{''.join(marks + labels)}</svg>"
+        f"{''.join(marks)}</svg>"
     )
 
 

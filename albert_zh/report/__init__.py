@@ -1,0 +1,1 @@
+"""Finished runs to one self-contained page, report.html; no TensorFlow."""

@@ -1,0 +1,243 @@
+"""What the report shows, as data, and how a run's rows, predictions and curves become it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from albert_zh.report.charts import Chart, Curve, ReferenceLine
+from albert_zh.tasks.baselines import trivial_baselines
+from albert_zh.tasks.classification import ClassificationTask, hardest_rows
+from albert_zh.tasks.task import Prediction, PublishedScore, Row
+
+
+@dataclass(frozen=True)
+class Score:
+    """A share from 0 to 1, its 95% interval, and the number of rows it was measured on."""
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class BaselineScore:
+    """What a trivial rule scores, as a share; ``rule`` says in words what it does."""
+
+    name: str
+    dev: float
+    test: float | None = None
+    rule: str = ""
+
+
+@dataclass(frozen=True)
+class HardRow:
+    """One row to read: its texts, gold label (None: unknown), answer, the answer's probability, and ``file:line``."""
+
+    text_a: str
+    text_b: str | None
+    gold: str | None
+    predicted: str
+    probability: float
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """Everything shown of one task.
+
+    Attributes:
+        name: the task's name.
+        about: what it asks, one line.
+        dev: score of the main metric on dev, by which the model was chosen.
+        baselines: trivial rules; the verdict compares ``dev`` with the best of them.
+        test: score on test, where the gold labels are known.
+        macro_f1: mean F1 of the classes on dev, as a share.
+        compared: (name, dev share) of other runs on the same rows, such as one from random weights.
+        published: published scores.
+        rows: (split, number of rows).
+        charts: fine-tuning curves.
+        labels: label names in the order of ``confusion``.
+        confusion: counts on dev (C, C), gold down, predicted across.
+        mistakes: the most confident mistakes on dev.
+        uncertain: the least certain answers on dev.
+        notes: further sentences.
+    """
+
+    name: str
+    dev: Score
+    baselines: tuple[BaselineScore, ...]
+    about: str = ""
+    test: Score | None = None
+    macro_f1: float | None = None
+    compared: tuple[tuple[str, float], ...] = ()
+    published: tuple[PublishedScore, ...] = ()
+    rows: tuple[tuple[str, int], ...] = ()
+    charts: tuple[Chart, ...] = ()
+    labels: tuple[str, ...] = ()
+    confusion: np.ndarray | None = None
+    mistakes: tuple[HardRow, ...] = ()
+    uncertain: tuple[HardRow, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of counts: whole numbers get thousands separators, numbers are set flush right."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str | int | float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole page.
+
+    Attributes:
+        title: the heading.
+        facts: (name, value) of what was run: model, parameters, steps, device, seed, time.
+        tasks: one entry a fine-tuned task.
+        pretraining: charts of the pretraining, see ``pretraining_charts``.
+        masked_example: an HTML fragment of one masked instance (``pretrain.inspect.masked_example_html``); plain
+            elements and styles that load nothing.
+        data: tables of counts.
+        commands: (what it does, command line) that repeat the run.
+        next_steps: (what it does, command line) worth typing next.
+        summary: one or two sentences under the heading.
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...] = ()
+    tasks: tuple[TaskReport, ...] = ()
+    pretraining: tuple[Chart, ...] = ()
+    masked_example: str = ""
+    data: tuple[Table, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
+    next_steps: tuple[tuple[str, str], ...] = ()
+    summary: str = ""
+
+
+# Making the parts from a run
+
+
+def pretraining_charts(
+    masked_lm_loss: Sequence[Curve] = (),
+    masked_lm_accuracy: Sequence[Curve] = (),
+    sentence_order_accuracy: Sequence[Curve] = (),
+    unigram_loss: float | None = None,
+    unigram_accuracy: float | None = None,
+) -> tuple[Chart, ...]:
+    """The charts of a pretraining, those without a curve left out; each sequence is train and dev.
+
+    ``unigram_loss`` (nats a token) and ``unigram_accuracy`` (a share) are what guessing by frequency alone, without
+    the context, gives on dev.
+    """
+
+    def by_frequency(value: float | None) -> tuple[ReferenceLine, ...]:
+        return () if value is None else (ReferenceLine("只凭字频 frequency alone", value),)
+
+    charts = (
+        Chart("掩码损失 Masked-LM loss", tuple(masked_lm_loss), by_frequency(unigram_loss)),
+        Chart("掩码准确率 Masked-LM accuracy", tuple(masked_lm_accuracy), by_frequency(unigram_accuracy), percent=True),
+        Chart(
+            "句序准确率 Sentence-order accuracy",
+            tuple(sentence_order_accuracy),
+            (ReferenceLine("随机 chance", 0.5),),
+            percent=True,
+        ),
+    )
+    return tuple(chart for chart in charts if any(len(curve.values) for curve in chart.curves))
+
+
+def finetuning_charts(
+    train_loss: Curve, dev_accuracy: Curve, dev_loss: Curve | None = None, baselines: Sequence[BaselineScore] = ()
+) -> tuple[Chart, ...]:
+    """The two charts of a fine-tuning: loss, and dev accuracy with the baselines as lines and the kept model ringed."""
+    lines = tuple(ReferenceLine(baseline.name, baseline.dev) for baseline in baselines)
+    losses = (train_loss,) if dev_loss is None else (train_loss, dev_loss)
+    return (
+        Chart("损失 Loss", losses),
+        Chart("开发集准确率 Dev accuracy", (dev_accuracy,), lines, percent=True, best_of=dev_accuracy.name),
+    )
+
+
+def baseline_scores(
+    train: Sequence[Row], dev: Sequence[Row], test: Sequence[Row] | None = None
+) -> tuple[BaselineScore, ...]:
+    """The trivial baselines on dev, and on test where that has gold (else None); none without training rows."""
+    if not train:
+        return ()
+    on_dev = trivial_baselines(train, dev)
+    on_test = [None] * len(on_dev) if test is None else [rule.accuracy for rule in trivial_baselines(train, test)]
+    return tuple(
+        BaselineScore(rule.name, rule.accuracy, accuracy, rule.rule)
+        for rule, accuracy in zip(on_dev, on_test, strict=True)
+    )
+
+
+def task_report(
+    task: ClassificationTask,
+    train: Sequence[Row],
+    dev: Sequence[Row],
+    dev_predictions: Sequence[Prediction],
+    test: Sequence[Row] = (),
+    test_predictions: Sequence[Prediction] = (),
+    charts: tuple[Chart, ...] = (),
+    compared: tuple[tuple[str, float], ...] = (),
+    notes: tuple[str, ...] = (),
+    hardest: int = 8,
+) -> TaskReport:
+    """The report of a classification task from its rows and predictions; test is scored where every row has gold."""
+    test_has_gold = bool(test) and len(test_predictions) == len(test) and all(row.label is not None for row in test)
+    scores = task.score(dev_predictions, dev)
+    mistakes, uncertain = hardest_rows(dev, dev_predictions, hardest)
+
+    def hard(place: int) -> HardRow:
+        row, prediction = dev[place], dev_predictions[place]
+        return HardRow(
+            row.text_a,
+            row.text_b,
+            None if row.label is None else task.name_of(row.label),
+            task.name_of(prediction.label),
+            prediction.confidence,
+            Path(row.where).name,
+        )
+
+    return TaskReport(
+        name=task.name,
+        about=task.about,
+        dev=_score(scores),
+        baselines=baseline_scores(train, dev, test if test_has_gold else None),
+        test=_score(task.score(test_predictions, test)) if test_has_gold else None,
+        macro_f1=scores["macro_f1"],
+        compared=compared,
+        published=task.published,
+        rows=(("train", len(train)), ("dev", len(dev)), *([("test", len(test))] if test else [])),
+        charts=charts,
+        labels=tuple(task.name_of(label) for label in task.labels),
+        confusion=task.confusion(dev_predictions, dev),
+        mistakes=tuple(hard(place) for place in mistakes),
+        uncertain=tuple(hard(place) for place in uncertain),
+        notes=notes,
+    )
+
+
+def _score(scores: dict[str, float]) -> Score:
+    return Score(scores["accuracy"], scores["accuracy_low"], scores["accuracy_high"], int(scores["rows"]))
+
+
+def verdict(task: TaskReport) -> tuple[str, str, str]:
+    """(level, Chinese, English): is the dev score above the best trivial baseline, beyond its 95% interval?"""
+    if not task.baselines:
+        return "unsure", "没有训练数据，无从比较平凡基线", "no training rows, so no trivial baselines to compare with"
+    best = max(baseline.dev for baseline in task.baselines)
+    if task.dev.low > best:
+        return "good", "明显高于平凡基线", "clearly above the trivial baselines"
+    if task.dev.value > best:
+        return "unsure", "略高于平凡基线，可能出于偶然", "above the trivial baselines, but perhaps by chance"
+    return "bad", "未高于平凡基线", "not above the trivial baselines"
