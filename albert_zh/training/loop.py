@@ -75,13 +75,15 @@ class Loop:
         with strategy.scope():
             self.optimizer = Optimizer(optimizer, list(names), self.variables) if optimizer else None
         self._seed_states = [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
-        self._gradients = tf.function(self._replica_gradients, jit_compile=jit_compile)
-        self._update = tf.function(self._replica_update, jit_compile=jit_compile)
-        self._forward = tf.function(self._replica_forward, jit_compile=jit_compile)
-        self._step = tf.function(self._distributed_step)
-        self._evaluate = tf.function(self._distributed_evaluation)
-        # Batches of several replicas are composite values, which are traced shape by shape.
-        self._untraced = {self._step, self._forward} if any_shape and strategy.num_replicas_in_sync == 1 else set()
+        # Without AutoGraph: it would read this file again at the first trace, which in a long run may have changed.
+        self._gradients = tf.function(self._replica_gradients, autograph=False, jit_compile=jit_compile)
+        self._update = tf.function(self._replica_update, autograph=False, jit_compile=jit_compile)
+        self._forward = tf.function(self._replica_forward, autograph=False, jit_compile=jit_compile)
+        self._step = tf.function(self._distributed_step, autograph=False)
+        self._evaluate = tf.function(self._distributed_evaluation, autograph=False)
+        self._untraced = {self._forward} if any_shape else set()
+        if any_shape and isinstance(strategy, tf.distribute.OneDeviceStrategy):
+            self._untraced.add(self._step)  # elsewhere its batches are values per replica, traced shape by shape
 
     # What runs on one replica
 

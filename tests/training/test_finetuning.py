@@ -301,18 +301,20 @@ def test_padding_neighbours_and_the_size_of_the_batch_do_not_change_a_logit(toy)
     np.testing.assert_allclose(logits[2], logits[0], atol=1e-5)
 
 
-def test_compiled_or_not_the_run_is_the_same_up_to_rounding(tmp_path, toy, finetune_flags, monkeypatch):
+def test_compiled_mirrored_or_neither_the_run_is_the_same_up_to_rounding(tmp_path, toy, finetune_flags, monkeypatch):
     monkeypatch.setattr("albert_zh.models.heads.CLASSIFIER_DROPOUT", 0.0)  # XLA draws other masks
     config = AlbertConfig.from_json(toy / "albert_config.json").replace(hidden_dropout_prob=0.0)
     config.to_json(tmp_path / "config.json")
     few = {"num_train_epochs": 0.3, "eval_steps": 4, "max_seq_length": 8, "bert_config_file": tmp_path / "config.json"}
-    for mode in ("on", "off"):
-        finetune(finetune_flags(tmp_path / mode, jit_compile=mode, **few))
-    on, off = (log(tmp_path / mode, "train", "loss") for mode in ("on", "off"))
-    assert list(on) == list(off) == [1, 2, 3, 4]
-    np.testing.assert_allclose(list(on.values()), list(off.values()), atol=1e-4)
-    on, off = (shares(tmp_path / mode / "test_predictions.tsv") for mode in ("on", "off"))
-    np.testing.assert_allclose(on, off, atol=1e-4)
+    ways = {"plain": {}, "compiled": {"jit_compile": "on"}, "mirrored": {"distribution_strategy": "mirrored"}}
+    for name, changes in ways.items():
+        finetune(finetune_flags(tmp_path / name, **few | changes))
+    losses = {name: log(tmp_path / name, "train", "loss") for name in ways}
+    assert list(losses["plain"]) == [1, 2, 3, 4]
+    for name in ("compiled", "mirrored"):
+        assert losses[name] == pytest.approx(losses["plain"], abs=1e-4)
+        answered = shares(tmp_path / name / "test_predictions.tsv")
+        np.testing.assert_allclose(answered, shares(tmp_path / "plain" / "test_predictions.tsv"), atol=1e-4)
 
 
 # Another kind of file, and what is made of a run
