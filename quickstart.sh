@@ -16,17 +16,17 @@ step "1/5  text -> pretraining records (whole words masked)"
 albert_zh create-data \
   --input_file="$ROOT/data/*.txt" --vocab_file="$ROOT/albert_config/vocab.txt" \
   --output_file="$output/records/train.tfrecord" \
-  --dev_output_file="$output/records/dev.tfrecord" --dev_share=0.05 \
-  --max_seq_length=128 --max_predictions_per_seq=20 --masked_lm_prob=0.15 --dupe_factor=20
+  --dev_output_file="$output/records/dev.tfrecord" --dev_share=0.1 \
+  --max_seq_length=64 --max_predictions_per_seq=10 --masked_lm_prob=0.15 --dupe_factor=20
 
 step "2/5  records -> pretrained checkpoint"
 albert_zh pretrain \
   --input_file="$output/records/train.tfrecord" --eval_input_file="$output/records/dev.tfrecord" \
   --bert_config_file="$ROOT/albert_config/albert_config_tiny_google.json" \
   --vocab_file="$ROOT/albert_config/vocab.txt" --output_dir="$output/pretrained" \
-  --do_train=true --do_eval=true --max_seq_length=128 --max_predictions_per_seq=20 \
-  --train_batch_size=16 --optimizer=adamw --learning_rate=1e-3 --num_train_steps=500 --num_warmup_steps=50 \
-  --save_checkpoints_steps=100
+  --do_train=true --do_eval=true --max_seq_length=64 --max_predictions_per_seq=10 \
+  --train_batch_size=32 --optimizer=adamw --learning_rate=1e-3 --num_train_steps=400 --num_warmup_steps=40 \
+  --save_checkpoints_steps=80
 
 step "3/5  topics of news titles: fine-tune, evaluate, predict"
 albert_zh finetune \

@@ -6,6 +6,7 @@ Nothing heavy is imported until a command is chosen, so ``--help`` answers at on
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import importlib
@@ -16,16 +17,17 @@ import re
 import select
 import shutil
 import sys
+import tempfile
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from albert_zh.files import InputError
 
-#: Command -> (module, options class, function, one line of help).
+#: Command -> (module, options class, function of that module or "module:function", one line of help).
 COMMANDS = {
     "create-data": (
         "albert_zh.pretrain.create",
@@ -34,18 +36,23 @@ COMMANDS = {
         "text files -> pretraining records (TFRecord) and their manifest",
     ),
     "pretrain": (
-        "albert_zh.training.pretraining",
+        "albert_zh.training.options",
         "PretrainOptions",
-        "run",
+        "albert_zh.training.pretraining:run",
         "records -> pretrained checkpoint, exact resume",
     ),
     "finetune": (
-        "albert_zh.training.finetuning",
+        "albert_zh.training.options",
         "FinetuneOptions",
-        "run",
+        "albert_zh.training.finetuning:run",
         "checkpoint and labelled rows -> best model, metrics, predictions",
     ),
-    "predict": ("albert_zh.serve.predictor", "PredictOptions", "run", "fine-tuned folder and rows -> answers"),
+    "predict": (
+        "albert_zh.serve.options",
+        "PredictOptions",
+        "albert_zh.serve.predictor:run",
+        "fine-tuned folder and rows -> answers",
+    ),
     "report": ("albert_zh.report.collect", "ReportOptions", "run", "finished folders -> one page, report.html"),
     "inspect": ("albert_zh.pretrain.inspect", "InspectOptions", "run", "show the instances of a record file"),
     "build-vocab": (
@@ -125,8 +132,32 @@ def _dispatch(words: list[str], program: str | None) -> int:
     options, notices = parse_options(options_class, words[1:], shown)
     for notice in notices:
         print(f"note: {notice}", file=sys.stderr)
-    getattr(module, function_name)(options)
+    home, _, function_name = function_name.rpartition(":")
+    with _standard_error_held():
+        function = getattr(importlib.import_module(home) if home else module, function_name)
+    function(options)
     return 0
+
+
+@contextlib.contextmanager
+def _standard_error_held() -> Iterator[None]:
+    """Holds back what is written to standard error, to be shown only if the block raises.
+
+    TensorFlow writes notes about oneDNN and absl while it is imported, before any log level holds.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        shown = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(shown, held.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
 
 
 def _use_environment(module_name: str, command: str, words: list[str], program: str | None) -> None:

@@ -12,7 +12,7 @@ import keras
 
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import tensorflow1
-from albert_zh.files import InputError, atomic_folder, sha256
+from albert_zh.files import InputError, atomic_folder, atomic_writer, sha256
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 
 #: What a finished model's checkpoint is called, as in the published archives.
@@ -171,10 +171,18 @@ def write_model(
 ) -> None:
     """Adds a model's files to a folder that is being filled."""
     LAYOUTS[layout](model, Path(folder))
-    model.config.to_json(Path(folder) / "albert_config.json")
+    write_description(model.config, folder, vocabulary=vocabulary)
+
+
+def write_description(
+    config: AlbertConfig, folder: str | os.PathLike[str], *, vocabulary: str | os.PathLike[str] | None = None
+) -> None:
+    """Writes what a checkpoint is of no use without: ``albert_config.json`` and the vocabulary."""
+    config.to_json(Path(folder) / "albert_config.json")
     if vocabulary is not None:
-        suffix = Path(vocabulary).suffix
-        shutil.copyfile(vocabulary, Path(folder) / ("spm.model" if suffix == ".model" else "vocab.txt"))
+        name = "spm.model" if Path(vocabulary).suffix == ".model" else "vocab.txt"
+        with open(vocabulary, "rb") as source, atomic_writer(Path(folder) / name, "wb") as target:
+            shutil.copyfileobj(source, target)
 
 
 def _write_tf1(model: keras.Model, folder: Path) -> None:

@@ -106,7 +106,7 @@ def test_an_unknown_key_is_refused_and_the_nearest_named(key, nearest, tmp_path)
 
 
 def test_an_unknown_key_like_no_other_is_to_be_removed():
-    with pytest.raises(InputError, match="unknown key 'zzz'. Remove it"):
+    with pytest.raises(InputError, match=r"unknown key 'zzz'\. Remove it"):
         AlbertConfig.from_dict({**NEEDED, "zzz": 1})
 
 

@@ -28,6 +28,11 @@ def listing(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def fill_then_raise(stream, error):
+    stream.write("half")
+    raise error
+
+
 def failing(error_number):
     def fail(*_, **__):
         raise OSError(error_number, os.strerror(error_number))
@@ -179,8 +184,7 @@ def test_a_file_whose_writing_fails_stays_as_it_was(tmp_path, error):
     (tmp_path / "old").write_text("old", encoding="utf-8")
     for name in ("old", "new"):
         with pytest.raises(type(error)), atomic_writer(tmp_path / name) as stream:
-            stream.write("half")
-            raise error
+            fill_then_raise(stream, error)
     assert listing(tmp_path) == ["old"]
     assert (tmp_path / "old").read_text(encoding="utf-8") == "old"
 
@@ -199,7 +203,13 @@ def test_nobody_sees_a_file_before_it_is_complete(tmp_path):
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(errno.ENOSPC, "disk is full"), (errno.EDQUOT, "quota"), (errno.EROFS, "read-only"), (errno.EACCES, "permission")],
+    [
+        (errno.EIO, "disk reports an error"),
+        (errno.ENOSPC, "disk is full"),
+        (errno.EDQUOT, "quota"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "permission"),
+    ],
 )
 def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path, monkeypatch, call, number, reason):
     (tmp_path / "out").write_text("old", encoding="utf-8")
@@ -214,8 +224,8 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path, monkeypatch, call
 
 
 def test_an_error_that_has_no_advice_comes_through_as_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(files.os, "fsync", failing(errno.EIO))
-    with pytest.raises(OSError, match="Input/output") as caught, atomic_writer(tmp_path / "out"):
+    monkeypatch.setattr(files.os, "fsync", failing(errno.EBADF))
+    with pytest.raises(OSError, match="Bad file descriptor") as caught, atomic_writer(tmp_path / "out"):
         pass
     assert not isinstance(caught.value, InputError)
     assert listing(tmp_path) == []
@@ -250,9 +260,8 @@ def test_a_folder_whose_filling_fails_stays_as_it_was(tmp_path, error):
         (temporary / "a").write_text("old", encoding="utf-8")
     expected = InputError if isinstance(error, OSError) else type(error)
     for name in ("old", "new"):
-        with pytest.raises(expected), atomic_folder(tmp_path / name) as temporary:
-            (temporary / "a").write_text("half", encoding="utf-8")
-            raise error
+        with pytest.raises(expected), atomic_folder(tmp_path / name) as temporary, open(temporary / "a", "w") as stream:
+            fill_then_raise(stream, error)
     assert listing(tmp_path) == ["old"]
     assert (tmp_path / "old" / "a").read_text(encoding="utf-8") == "old"
 

@@ -226,7 +226,7 @@ def test_a_save_that_fails_leaves_the_older_folder_and_nothing_else(call, tiny_c
     with monkeypatch.context() as patch:
         patch.setattr(files.os, call, full)
         for name in ("out", "other"):
-            with pytest.raises(InputError, match="No space left|disk is full"):
+            with pytest.raises(InputError, match=r"No space left|disk is full"):
                 save_pretrained(new, tmp_path / name)
     assert listing(tmp_path) == ["out"]
     assert_same_weights(old, load(tmp_path / "out")[0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -235,7 +235,6 @@ class LoadReport:
     missing: tuple[str, ...]
     unused: tuple[str, ...]
     slots: int = 0
-    reinitialised: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
         lines = [f"{self.source}: {len(self.loaded)} arrays loaded, {self.slots} optimizer slots passed over"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,12 @@ from albert_zh.files import InputError
 
 def _option(default: Any, text: str, *aliases: str) -> Any:
     return field(default=default, metadata={"help": text, "aliases": aliases})
+
+
+#: This project's own: of the folder one works in, else of the checkout this code lies in.
+_VOCABULARY = "albert_config/vocab.txt"
+if not os.path.exists(_VOCABULARY):
+    _VOCABULARY = str(Path(__file__).parents[2] / _VOCABULARY)
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class CreateDataOptions:
         (), "Text: files, patterns, or a list with commas. One sentence a line, a blank line between documents, UTF-8."
     )
     output_file: tuple[str, ...] | str = _option((), "TFRecord file to write, or several with commas (see num_shards).")
-    vocab_file: str = _option("albert_config/vocab.txt", "WordPiece vocabulary, one token a line.")
+    vocab_file: str = _option(_VOCABULARY, "WordPiece vocabulary, one token a line.")
     spm_model_file: str = _option("", "SentencePiece model, used instead of vocab_file.")
     do_lower_case: bool = _option(True, "Lower-case the text and strip accents; as the checkpoint had it.")
     do_whole_word_mask: bool = _option(True, "Mask words whole; False masks single tokens (and ngram has no effect).")

@@ -6,35 +6,21 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from albert_zh import pretrained
 from albert_zh.files import InputError, atomic_writer, read_json, read_tsv
-
-if TYPE_CHECKING:
-    from albert_zh.tasks.task import Prediction
+from albert_zh.serve.options import PredictOptions
+from albert_zh.tasks import get_task
+from albert_zh.tasks.task import Prediction, Row
+from albert_zh.text.packing import pad_batch
+from albert_zh.text.tokenizer import load_tokenizer
 
 Text = str | tuple[str, str]
 
 _TASK_KEYS = ("task", "labels", "label_names", "max_seq_length", "lower_case", "tokenizer")
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """Options of ``predict``."""
-
-    folder: str = field(metadata={"help": "fine-tuned folder, as finetune leaves it", "positional": True})
-    text: tuple[str, ...] = field(
-        default=(), metadata={"help": "texts; for a task on pairs, two", "split": False}
-    )  # a comma is text
-    input_file: str = field(default="", metadata={"help": "rows to answer: text, or text<TAB>text, a line"})
-    output_file: str = field(default="", metadata={"help": "where the answers go (left out: the terminal)"})
-    batch_size: int = field(default=64, metadata={"help": "rows computed at once"})
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError(f"--batch_size={self.batch_size}: must be 1 or more.")
 
 
 class Classifier:
@@ -48,10 +34,6 @@ class Classifier:
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
-        from albert_zh import pretrained
-        from albert_zh.tasks import get_task
-        from albert_zh.text.tokenizer import load_tokenizer
-
         folder = Path(folder)
         if not (folder / "task.json").is_file():
             raise InputError(
@@ -89,11 +71,6 @@ class Classifier:
         Raises:
             InputError: a single text where a pair is needed, or the other way round, or an empty text.
         """
-        import numpy as np
-
-        from albert_zh.tasks.task import Row
-        from albert_zh.text.packing import pad_batch
-
         if isinstance(texts, str):
             raise InputError(f"one text, {texts!r}, where a list is needed. Write predict([text]).")
         places = places or [f"text {n}" for n in range(1, len(texts) + 1)]

@@ -89,7 +89,8 @@ class PretrainingBatches:
                     self.read([row])
             reason = "no tf.train.Example" if isinstance(error, UnicodeDecodeError) else str(error).splitlines()[0]
             raise InputError(
-                f"{self.records.describe(rows[0])}: not a pretraining record ({reason}). Make the file with create-data."
+                f"{self.records.describe(rows[0])}: not a pretraining record ({reason}). "
+                "Make the file with create-data."
             ) from error
         batch = {}
         for name, ragged in parsed.items():

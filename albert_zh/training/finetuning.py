@@ -4,99 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from albert_zh import pretrained
+from albert_zh.config import AlbertConfig
+from albert_zh.convert import tensorflow1
 from albert_zh.files import InputError, read_json, sha256, write_json
-from albert_zh.training.pretraining import PretrainOptions
+from albert_zh.models.heads import AlbertForClassification
+from albert_zh.tasks import get_task
+from albert_zh.tasks.baselines import trivial_baselines
+from albert_zh.text.tokenizer import load_tokenizer
+from albert_zh.training import strategy as devices
+from albert_zh.training.batches import FeatureBatches
+from albert_zh.training.checkpoints import RUN_FILE, Checkpoints, claim_folder
+from albert_zh.training.loop import Loop
+from albert_zh.training.objectives import ClassificationObjective
+from albert_zh.training.optimizers import schedule
+from albert_zh.training.options import FINETUNE_COMPILE_FROM, FinetuneOptions
+from albert_zh.training.trainer import Plan, finished_weights, train
 
 TASK_FILE, METRICS_FILE = "task.json", "metrics.json"
-#: Updates from which XLA's compile time is won back; measured by benchmarks/finetune.py.
-COMPILE_FROM_STEPS = 400
-
-
-def _as_in_pretraining(name: str):
-    """The field of PretrainOptions of this name: one meaning, one help text."""
-    original = PretrainOptions.__dataclass_fields__[name]
-    return field(default=original.default, metadata=original.metadata)
-
-
-@dataclass(frozen=True)
-class FinetuneOptions:
-    """Options of ``finetune`` (and of run_classifier.py)."""
-
-    task_name: str = field(metadata={"help": "task, such as lcqmc or tnews"})
-    output_dir: str = field(metadata={"help": "folder of the finished model, metrics and predictions"})
-    data_dir: str = field(metadata={"help": "folder of the task's train, dev and test files"})
-    init_checkpoint: str = field(
-        default="", metadata={"help": "start from these weights (prefix or folder); left out: random weights"}
-    )
-    bert_config_file: str = _as_in_pretraining("bert_config_file")
-    vocab_file: str = field(default="", metadata={"help": "WordPiece vocabulary (left out: the checkpoint's own)"})
-    spm_model_file: str = field(default="", metadata={"help": "SentencePiece model, for a checkpoint that uses one"})
-    do_train: bool = field(default=False, metadata={"help": "train"})
-    do_eval: bool = field(default=False, metadata={"help": "score dev with the best model"})
-    do_predict: bool = field(default=False, metadata={"help": "answer test with the best model"})
-    do_lower_case: bool = field(default=True, metadata={"help": "lower-case the text, as the checkpoint had it"})
-    max_seq_length: int | None = field(default=None, metadata={"help": "tokens a row (left out: the task's recipe)"})
-    train_batch_size: int | None = field(default=None, metadata={"help": "rows per update (left out: the recipe)"})
-    eval_batch_size: int = field(default=64, metadata={"help": "rows per evaluation batch"})
-    predict_batch_size: int = field(default=64, metadata={"help": "", "ignored": "--eval_batch_size is used"})
-    learning_rate: float | None = field(default=None, metadata={"help": "peak rate (left out: the task's recipe)"})
-    num_train_epochs: float | None = field(
-        default=None, metadata={"help": "passes over the training rows (left out: the task's recipe)"}
-    )
-    warmup_proportion: float = field(default=0.1, metadata={"help": "share of the updates with rising rate"})
-    eval_steps: int = field(
-        default=0,
-        metadata={
-            "help": "updates between two looks at dev (0: four an epoch)",
-            "aliases": ("save_checkpoints_steps",),
-        },
-    )
-    optimizer: str = field(
-        default="adamw",
-        metadata={"help": "as published: adamw, lamb, lamb_google", "choices": ("adamw", "lamb", "lamb_google")},
-    )
-    sweep: bool = field(default=False, metadata={"help": "try the recipe's learning rates, keep the best by dev"})
-    learning_rates: tuple[str, ...] = field(
-        default=(), metadata={"help": "rates of --sweep (left out: the task's recipe)"}
-    )
-    random_seed: int = _as_in_pretraining("random_seed")
-    precision: str = _as_in_pretraining("precision")
-    jit_compile: str = field(
-        default="auto",
-        metadata={
-            "help": f"XLA: auto compiles runs of {COMPILE_FROM_STEPS} updates and more",
-            "choices": ("auto", "on", "off"),
-        },
-    )
-    distribution_strategy: str = _as_in_pretraining("distribution_strategy")
-    use_tpu: bool = _as_in_pretraining("use_tpu")
-    tpu_name: str = _as_in_pretraining("tpu_name")
-    tpu_zone: str = _as_in_pretraining("tpu_zone")
-    gcp_project: str = _as_in_pretraining("gcp_project")
-    overwrite: bool = _as_in_pretraining("overwrite")
-    num_tpu_cores: int = _as_in_pretraining("num_tpu_cores")
-    iterations_per_loop: int = _as_in_pretraining("iterations_per_loop")
-    master: str = _as_in_pretraining("master")
-
-    def __post_init__(self) -> None:
-        if not (self.do_train or self.do_eval or self.do_predict):
-            raise InputError("nothing to do: give --do_train=true, --do_eval=true, --do_predict=true or some of them.")
-        if self.max_seq_length is not None and not 8 <= self.max_seq_length <= 512:
-            raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
-        for name in ("train_batch_size", "eval_batch_size", "num_train_epochs", "learning_rate"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise InputError(f"--{name}={value}: must be more than 0.")
-        if self.eval_steps < 0:
-            raise InputError(f"--eval_steps={self.eval_steps}: must be 0 (four looks an epoch) or more.")
-        if not 0 <= self.warmup_proportion < 1:
-            raise InputError(f"--warmup_proportion={self.warmup_proportion}: must be from 0 to below 1.")
-        if not (self.init_checkpoint or self.bert_config_file) and self.do_train:
-            raise InputError("give --init_checkpoint, or --bert_config_file and --vocab_file for random weights.")
 
 
 def run(options: FinetuneOptions) -> dict[str, Any]:
@@ -117,19 +47,7 @@ def run(options: FinetuneOptions) -> dict[str, Any]:
 
 class _Finetuning:
     def __init__(self, options: FinetuneOptions):
-        from albert_zh import pretrained
-        from albert_zh.config import AlbertConfig
-        from albert_zh.tasks import get_task
-        from albert_zh.text.tokenizer import load_tokenizer
-        from albert_zh.training import strategy as devices
-
-        self.strategy = devices.make_strategy(
-            options.distribution_strategy,
-            use_tpu=options.use_tpu,
-            tpu_name=options.tpu_name,
-            tpu_zone=options.tpu_zone,
-            gcp_project=options.gcp_project,
-        )
+        self.strategy = devices.from_options(options)
         self.chief = devices.is_chief(self.strategy)
         self.options, self.folder = options, Path(options.output_dir)
         self.task = get_task(options.task_name)
@@ -160,8 +78,6 @@ class _Finetuning:
 
     def _find_weights(self):
         """The model to start from, or without training to use: --init_checkpoint, else the finished --output_dir."""
-        from albert_zh import pretrained
-        from albert_zh.training.checkpoints import RUN_FILE
 
         options, given = self.options, self.options.init_checkpoint
         config = options.bert_config_file or None
@@ -226,25 +142,18 @@ class _Finetuning:
         return features
 
     def _loop(self, steps: int):
-        import keras
-
-        from albert_zh.convert import tensorflow1
-        from albert_zh.models.heads import AlbertForClassification
-        from albert_zh.training.loop import Loop
-        from albert_zh.training.objectives import ClassificationObjective
-
         options = self.options
-        keras.config.set_dtype_policy(options.precision)
-        try:
-            with self.strategy.scope():
-                model = AlbertForClassification(self.config, self.task.head.outputs, seed=options.random_seed)
-        finally:
-            keras.config.set_dtype_policy("float32")
+        with self.strategy.scope():
+            model = AlbertForClassification(
+                self.config, self.task.head.outputs, seed=options.random_seed, dtype=options.precision
+            )
         if self.source:
             print(tensorflow1.load_weights(model, self.source.prefix), flush=True)
         else:
             print("no --init_checkpoint: random weights; expect little above the trivial baselines", flush=True)
-        self.compiled = options.jit_compile == "on" or (options.jit_compile == "auto" and steps >= COMPILE_FROM_STEPS)
+        self.compiled = options.jit_compile == "on" or (
+            options.jit_compile == "auto" and steps >= FINETUNE_COMPILE_FROM
+        )
         return Loop(
             model,
             tensorflow1.variable_names(model),
@@ -263,22 +172,19 @@ class _Finetuning:
         return {
             "kind": "fine-tuning",
             "task": self.task.name,
-            **{f"{split}_sha256": sha256(task.find(split, options.data_dir)) for split in ("train", "dev")},
-            # The index of a checkpoint holds the checksum of every array.
-            "init_index_sha256": sha256(f"{self.source.prefix}.index") if self.source else "",
-            "config": self.config.to_dict(),
-            "vocabulary": self.tokenizer.fingerprint,
             "max_seq_length": self.length,
             "train_batch_size": self.batch_size,
             "learning_rate": self.peak_rate,
             "num_train_epochs": self.epochs,
             **{name: getattr(options, name) for name in same.split()},
+            "config": self.config.to_dict(),
+            "vocabulary": self.tokenizer.fingerprint,
+            **{f"{split}_sha256": sha256(task.find(split, options.data_dir)) for split in ("train", "dev")},
+            # The index of a checkpoint holds the checksum of every array.
+            "init_index_sha256": sha256(f"{self.source.prefix}.index") if self.source else "",
         }
 
     def run(self) -> dict[str, Any]:
-        from albert_zh import pretrained
-        from albert_zh.training import strategy as devices
-
         options, task = self.options, self.task
         print(f"devices: {devices.describe(self.strategy)}", flush=True)
         # Everything is read before anything is computed: a bad row in test should not show after an hour of training.
@@ -310,7 +216,6 @@ class _Finetuning:
 
     def _finished(self) -> bool:
         """Whether the folder holds the end of just this training."""
-        from albert_zh.training.checkpoints import RUN_FILE
 
         if self.options.overwrite or not all((self.folder / f).exists() for f in (RUN_FILE, METRICS_FILE, TASK_FILE)):
             return False
@@ -325,7 +230,6 @@ class _Finetuning:
 
     def _claim(self) -> None:
         """Makes the folder that of this run; one that holds no weights yet has nothing to lose."""
-        from albert_zh.training.checkpoints import claim_folder
 
         overwrite = self.options.overwrite or not any(self.folder.glob("*.ckpt*"))
         claim_folder(self.folder, self._identity(), overwrite=overwrite)
@@ -334,11 +238,6 @@ class _Finetuning:
             file.unlink(missing_ok=True)
 
     def _train(self, features) -> dict[str, Any]:
-        from albert_zh.training.batches import FeatureBatches
-        from albert_zh.training.checkpoints import Checkpoints
-        from albert_zh.training.optimizers import schedule
-        from albert_zh.training.trainer import Plan, finished_weights, train
-
         options, train_set = self.options, features["train"]
         per_epoch = math.ceil(len(train_set) / self.batch_size)
         steps = max(math.ceil(per_epoch * self.epochs), 1)
@@ -397,9 +296,6 @@ class _Finetuning:
 
     def _answer(self, features, loss: bool = False):
         """Logits (n, C) of all sequences, and the mean loss where there are labels."""
-        import numpy as np
-
-        from albert_zh.training.batches import FeatureBatches
 
         batches = FeatureBatches(
             features.input_ids,
@@ -424,7 +320,6 @@ class _Finetuning:
 
     def _score(self, rows, features) -> dict[str, Any]:
         """Dev scores, test answers, the baselines beside them; writes predictions and submission files."""
-        from albert_zh.tasks.baselines import trivial_baselines
 
         options, task, result = self.options, self.task, {}
         train_rows = rows.get("train") or (
@@ -468,7 +363,6 @@ class _Finetuning:
 
     def _write(self, metrics: dict[str, Any]) -> None:
         """The finished folder: model, vocabulary, metrics, and last task.json, which marks it as complete."""
-        from albert_zh import pretrained
 
         write_json(self.folder / METRICS_FILE, metrics)
         if not self.options.do_train:
@@ -480,7 +374,7 @@ class _Finetuning:
                 "task": self.task.name,
                 "kind": self.task.kind,
                 "labels": list(self.task.labels),
-                "label_names": [self.task.name_of(label) for label in self.task.labels],
+                "label_names": [self.task.label_names.get(label, label) for label in self.task.labels],
                 "max_seq_length": self.length,
                 "lower_case": self.lower_case,
                 "tokenizer": "sentencepiece" if self.vocabulary.suffix == ".model" else "wordpiece",

@@ -15,6 +15,8 @@ from albert_zh.files import atomic_writer
 if TYPE_CHECKING:
     import tensorflow as tf
 
+LOG_FILE = "log.csv"
+
 
 class RunLog:
     """Rows (step, split, name, value) in ``log.csv`` and TensorBoard under ``tensorboard/``.
@@ -28,7 +30,7 @@ class RunLog:
         self._write = write
         if not write:
             return
-        self.path = Path(folder) / "log.csv"
+        self.path = Path(folder) / LOG_FILE
         rows = [row for row in read_log(self.path) if int(row[0]) <= resumed_step] if resumed_step else []
         with atomic_writer(self.path) as stream:
             csv.writer(stream, lineterminator="\n").writerows([self.HEADER, *rows])

@@ -133,7 +133,7 @@ class Loop:
         return total
 
     def _replica_update(self, weights, grads, moments, rate, loss):
-        """New weights and moments, the gradient's norm before clipping; unchanged where that or the loss is not finite."""
+        """New weights and moments, the gradient's norm before clipping; unchanged where norm or loss is not finite."""
         grads, norm = tf.clip_by_global_norm(grads, self.clip_norm)
         finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
         optimizer, results = self.optimizer, []

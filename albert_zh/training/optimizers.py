@@ -61,11 +61,7 @@ def update(
 
 
 class Optimizer:
-    """Moments for a list of variables, and one method that applies clipped gradients.
-
-    Create it inside the strategy's scope. The gradients given to ``apply`` are already summed over replicas, so
-    every replica's copy takes the same step.
-    """
+    """A rule and the moments of a list of variables. Create it inside the strategy's scope."""
 
     def __init__(self, rule: str, names: Sequence[str], variables: Sequence[tf.Variable]):
         self.rule = RULES[rule]
@@ -82,18 +78,6 @@ class Optimizer:
             for name, moments in zip(self.names, self.moments, strict=True)
             for slot, moment in zip(self.rule.slots, moments, strict=True)
         }
-
-    def apply(self, strategy: tf.distribute.Strategy, grads: Sequence[tf.Tensor], rate: tf.Tensor) -> None:
-        """Updates every copy of every variable; called in cross-replica context."""
-
-        def one(variable, grad, m, v, rate, name):
-            new_value, new_m, new_v = update(self.rule, name, variable, grad, m, v, rate)
-            variable.assign(new_value)
-            m.assign(new_m)
-            v.assign(new_v)
-
-        for name, variable, grad, (m, v) in zip(self.names, self.variables, grads, self.moments, strict=True):
-            strategy.extended.update(variable, one, args=(grad, m, v, rate, name), group=False)
 
 
 def schedule(peak: float, warmup_steps: int, total_steps: int) -> Callable[[int], float]:

@@ -3,122 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from albert_zh.files import InputError, expand_paths, read_json, sha256, write_json
+import numpy as np
+import tensorflow as tf
 
-PUBLISHED_BATCH, PUBLISHED_RATE = 4096, 0.00176
+from albert_zh import pretrained
+from albert_zh.config import AlbertConfig
+from albert_zh.convert import tensorflow1
+from albert_zh.files import InputError, expand_paths, read_json, sha256, write_json
+from albert_zh.models.heads import AlbertForPretraining
+from albert_zh.pretrain.records import RecordIndex
+from albert_zh.training import strategy as devices
+from albert_zh.training.batches import PretrainingBatches, ShuffledOrder
+from albert_zh.training.checkpoints import Checkpoints, claim_folder
+from albert_zh.training.loop import Loop
+from albert_zh.training.objectives import PretrainingObjective
+from albert_zh.training.optimizers import schedule
+from albert_zh.training.options import PRETRAIN_COMPILE_FROM, PretrainOptions
+from albert_zh.training.trainer import Plan, finished_weights, train
+
 #: Tokens x layers x H of a micro-batch that most machines hold; on GPUs what fits 12 GB (base, length 512: 4 rows).
 MICRO_BATCH_VALUES = {"CPU": 10_000_000, "GPU": 20_000_000}
-#: Steps from which XLA's compile time is won back.
-COMPILE_FROM_STEPS = 100
-
-
-@dataclass(frozen=True)
-class PretrainOptions:
-    """Options of ``pretrain`` (and of run_pretraining.py and run_pretraining_google.py)."""
-
-    input_file: tuple[str, ...] = field(metadata={"help": "record files made by create-data: names, globs, commas"})
-    output_dir: str = field(metadata={"help": "folder of checkpoints and logs; the same folder and options: go on"})
-    bert_config_file: str = field(
-        default="",
-        metadata={
-            "help": "JSON of the model's size (left out: the one beside --init_checkpoint)",
-            "aliases": ("albert_config_file", "config_file"),
-        },
-    )
-    do_train: bool = field(default=False, metadata={"help": "train"})
-    do_eval: bool = field(default=False, metadata={"help": "measure dev loss and accuracy, keep the best checkpoint"})
-    init_checkpoint: str = field(default="", metadata={"help": "start from these weights (prefix or folder)"})
-    eval_input_file: tuple[str, ...] = field(
-        default=(),
-        metadata={"help": "records to evaluate on; left out: the last 1% of --input_file is kept out of training"},
-    )
-    vocab_file: str = field(default="", metadata={"help": "vocabulary to keep with the model; never another one's"})
-    spm_model_file: str = field(default="", metadata={"help": "SentencePiece model, for records made with one"})
-    export_dir: str = field(default="", metadata={"help": "folder that gets the finished model alone"})
-    max_seq_length: int = field(default=512, metadata={"help": "tokens a row; what the records were made with"})
-    max_predictions_per_seq: int = field(default=51, metadata={"help": "masked tokens a row, at most"})
-    train_batch_size: int = field(default=4096, metadata={"help": "rows per update, over all devices (effective)"})
-    micro_batch_size: int = field(
-        default=0, metadata={"help": "rows a device holds at once; gradients are accumulated (0: by length and device)"}
-    )
-    eval_batch_size: int = field(default=64, metadata={"help": "rows per evaluation batch, over all devices"})
-    max_eval_steps: int = field(default=100, metadata={"help": "evaluation batches, at most"})
-    learning_rate: float | None = field(
-        default=None, metadata={"help": "peak rate (left out: 0.00176 * sqrt(batch / 4096), the published rule)"}
-    )
-    num_train_steps: int = field(default=125000, metadata={"help": "updates in all"})
-    num_warmup_steps: int | None = field(
-        default=None, metadata={"help": "updates of linear warm-up (left out: a tenth of the steps)"}
-    )
-    save_checkpoints_steps: int = field(default=2000, metadata={"help": "updates between checkpoints (and dev scores)"})
-    keep_checkpoint_max: int = field(default=2, metadata={"help": "last checkpoints kept, beside the best"})
-    log_steps: int = field(default=0, metadata={"help": "updates between log rows (0: about 500 rows a run)"})
-    optimizer: str = field(
-        default="lamb",
-        metadata={
-            "help": "as published: lamb (brightmart), lamb_google, adamw",
-            "choices": ("lamb", "lamb_google", "adamw"),
-        },
-    )
-    clip_norm: float = field(default=1.0, metadata={"help": "largest global norm of the gradient"})
-    precision: str = field(
-        default="float32",
-        metadata={"help": "number format of the layers", "choices": ("float32", "mixed_bfloat16")},
-    )
-    jit_compile: str = field(
-        default="auto",
-        metadata={"help": "XLA: auto compiles runs of 100 steps and more", "choices": ("auto", "on", "off")},
-    )
-    random_seed: int = field(default=12345, metadata={"help": "of first weights, order of rows, dropout"})
-    distribution_strategy: str = field(
-        default="auto",
-        metadata={
-            "help": "devices: auto takes all GPUs of the machine",
-            "choices": ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu"),
-        },
-    )
-    use_tpu: bool = field(default=False, metadata={"help": "the same as --distribution_strategy=tpu"})
-    tpu_name: str = field(default="", metadata={"help": "name or grpc:// address of the TPU"})
-    tpu_zone: str = field(default="", metadata={"help": "zone of the TPU"})
-    gcp_project: str = field(default="", metadata={"help": "project of the TPU"})
-    overwrite: bool = field(default=False, metadata={"help": "drop another run held in --output_dir"})
-    num_tpu_cores: int = field(default=8, metadata={"help": "", "ignored": "the strategy finds the cores"})
-    iterations_per_loop: int = field(default=1000, metadata={"help": "", "ignored": "no session loop any more"})
-    master: str = field(default="", metadata={"help": "", "ignored": "there is no session master any more"})
-
-    def __post_init__(self) -> None:
-        positive = (
-            "train_batch_size eval_batch_size num_train_steps save_checkpoints_steps max_predictions_per_seq "
-            "max_eval_steps keep_checkpoint_max"
-        ).split()
-        for name in (*positive, "micro_batch_size", "log_steps"):
-            least = 1 if name in positive else 0
-            if getattr(self, name) < least:
-                raise InputError(f"--{name}={getattr(self, name)}: must be {least} or more.")
-        if not 8 <= self.max_seq_length <= 512:
-            raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
-        if not (self.do_train or self.do_eval):
-            raise InputError("nothing to do: give --do_train=True, --do_eval=True or both.")
-        if not self.do_train and not self.init_checkpoint:
-            raise InputError(
-                "--do_eval=True alone measures the weights of --init_checkpoint: give a prefix or a folder."
-            )
-        if self.do_train and not self.bert_config_file and not self.init_checkpoint:
-            raise InputError("--bert_config_file is missing. Give one, such as albert_config/albert_config_tiny.json.")
-
-    @property
-    def peak_rate(self) -> float:
-        """The learning rate given, or the published one scaled by the square root of the batch."""
-        if self.learning_rate is not None:
-            return self.learning_rate
-        return PUBLISHED_RATE * math.sqrt(self.train_batch_size / PUBLISHED_BATCH)
-
-    @property
-    def warmup_steps(self) -> int:
-        return self.num_train_steps // 10 if self.num_warmup_steps is None else self.num_warmup_steps
 
 
 def run(options: PretrainOptions) -> dict[str, float]:
@@ -136,21 +42,8 @@ def run(options: PretrainOptions) -> dict[str, float]:
 
 class _Pretraining:
     def __init__(self, options: PretrainOptions):
-        from albert_zh import pretrained
-        from albert_zh.config import AlbertConfig
-        from albert_zh.pretrain.records import RecordIndex
-        from albert_zh.training import strategy as devices
-        from albert_zh.training.batches import PretrainingBatches, ShuffledOrder
-        from albert_zh.training.checkpoints import Checkpoints
-
         self.options, self.folder = options, Path(options.output_dir)
-        self.strategy = devices.make_strategy(
-            options.distribution_strategy,
-            use_tpu=options.use_tpu,
-            tpu_name=options.tpu_name,
-            tpu_zone=options.tpu_zone,
-            gcp_project=options.gcp_project,
-        )
+        self.strategy = devices.from_options(options)
         self.source = None
         origin = options.init_checkpoint or ("" if options.do_train else options.output_dir)
         if origin:
@@ -194,7 +87,6 @@ class _Pretraining:
         Raises:
             InputError: the records, the checkpoint and the flag do not agree on one.
         """
-        from albert_zh.pretrained import vocabulary_of
 
         flag = "--spm_model_file" if self.options.spm_model_file else "--vocab_file"
         given = self.options.spm_model_file or self.options.vocab_file
@@ -216,11 +108,10 @@ class _Pretraining:
         if not given and not (self.source and self.source.vocabulary):
             print("no vocabulary is known for these records: give --vocab_file to keep it with the model", flush=True)
             return None
-        return vocabulary_of(self.source, given or None, flag)
+        return pretrained.vocabulary_of(self.source, given or None, flag)
 
     def _micro_batches(self) -> tuple[int, int]:
         """Rows of a micro-batch and how many of them a replica accumulates per update."""
-        import tensorflow as tf
 
         options, replicas = self.options, self.strategy.num_replicas_in_sync
         if options.train_batch_size % replicas:
@@ -259,11 +150,17 @@ class _Pretraining:
     def _announce(self) -> None:
         options = self.options
         replicas = self.strategy.num_replicas_in_sync
+        held_out = (
+            f", the last {self.held_out:,} kept out for dev (the same sentences may be trained on under other masks; "
+            "create-data --dev_share keeps whole documents out)"
+            if self.held_out
+            else ""
+        )
         print(
             f"model: {self.config.family}, {self.config.num_hidden_layers} layers, hidden {self.config.hidden_size}, "
-            f"{self.loop_parameters:,} parameters\n"
+            f"{self.model.count_params():,} parameters\n"
             f"records: {self.train_rows:,} to train on"
-            + (f", the last {self.held_out:,} kept out for dev" if self.held_out else "")
+            + held_out
             + f"\nbatch: {options.train_batch_size} rows of {options.max_seq_length} tokens an update = "
             f"{replicas} device(s) x {self.accumulate} x {self.micro_batch}; "
             f"{options.num_train_steps:,} updates = "
@@ -274,27 +171,14 @@ class _Pretraining:
         )
 
     def run(self) -> dict[str, float]:
-        import keras
-
-        from albert_zh.convert import tensorflow1
-        from albert_zh.models.heads import AlbertForPretraining
-        from albert_zh.training.checkpoints import claim_folder
-        from albert_zh.training.loop import Loop
-        from albert_zh.training.objectives import PretrainingObjective
-        from albert_zh.training.trainer import finished_weights
-
         options = self.options
-        keras.config.set_dtype_policy(options.precision)
-        try:
-            with self.strategy.scope():
-                model = AlbertForPretraining(self.config, seed=options.random_seed)
-        finally:
-            keras.config.set_dtype_policy("float32")
+        with self.strategy.scope():
+            model = AlbertForPretraining(self.config, seed=options.random_seed, dtype=options.precision)
         if self.source:
             print(tensorflow1.load_weights(model, self.source.prefix), flush=True)
-        self.model, self.loop_parameters = model, model.count_params()
+        self.model = model
         compiled = options.jit_compile == "on" or (
-            options.jit_compile == "auto" and options.do_train and options.num_train_steps >= COMPILE_FROM_STEPS
+            options.jit_compile == "auto" and options.do_train and options.num_train_steps >= PRETRAIN_COMPILE_FROM
         )
         self.loop = Loop(
             model,
@@ -311,6 +195,8 @@ class _Pretraining:
         if options.do_train:
             if self.chief:
                 claim_folder(self.folder, self._identity(), overwrite=options.overwrite)
+                # From the start, so that the checkpoints of a run that was stopped can be used as well.
+                pretrained.write_description(self.config, self.folder, vocabulary=self.vocabulary)
             self._train()
             finished_weights(self.loop, self.checkpoints)
         scores: dict[str, float] = {}
@@ -350,7 +236,6 @@ class _Pretraining:
 
     def _unigram_baseline(self) -> dict[str, float]:
         """Loss and accuracy on dev of the frequencies of the training targets (add-one smoothed), context unseen."""
-        import numpy as np
 
         def targets(batches, rows):
             batch = batches.read(rows)
@@ -373,9 +258,6 @@ class _Pretraining:
         return self.loop.distribute(part)
 
     def _train(self) -> None:
-        from albert_zh.training.optimizers import schedule
-        from albert_zh.training.trainer import Plan, train
-
         options = self.options
         plan = Plan(
             steps=options.num_train_steps,
@@ -399,7 +281,6 @@ class _Pretraining:
 
     def _finish(self) -> None:
         """Leaves the finished model in the output folder and, alone, in ``export_dir``."""
-        from albert_zh import pretrained
 
         pretrained.write_model(self.model, self.folder, vocabulary=self.vocabulary)
         if self.options.export_dir:

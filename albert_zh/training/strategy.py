@@ -8,6 +8,7 @@ import os
 import tensorflow as tf
 
 from albert_zh.files import InputError
+from albert_zh.training.options import FinetuneOptions, PretrainOptions
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")
 
@@ -42,6 +43,17 @@ def make_strategy(
     if name == "mirrored":
         return tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices("CPU")])
     return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
+
+
+def from_options(options: PretrainOptions | FinetuneOptions) -> tf.distribute.Strategy:
+    """The strategy that a command's options name."""
+    return make_strategy(
+        options.distribution_strategy,
+        use_tpu=options.use_tpu,
+        tpu_name=options.tpu_name,
+        tpu_zone=options.tpu_zone,
+        gcp_project=options.gcp_project,
+    )
 
 
 def _workers_in_environment() -> int:
@@ -80,6 +92,12 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     if "chief" in resolver.cluster_spec().as_dict():
         return resolver.task_type == "chief"
     return resolver.task_id in (None, 0)
+
+
+def meet(strategy: tf.distribute.Strategy) -> None:
+    """Returns once every process of the run has called it: what the chief wrote before is there to be read after."""
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(lambda: tf.constant(1.0)), axis=None)
 
 
 def local_replicas(strategy: tf.distribute.Strategy) -> int:

@@ -14,8 +14,9 @@ from albert_zh.convert import tensorflow1
 from albert_zh.files import InputError
 from albert_zh.training.batches import prefetched
 from albert_zh.training.checkpoints import Checkpoints
-from albert_zh.training.logs import RunLog, progress_bar, say
+from albert_zh.training.logs import LOG_FILE, RunLog, curve, progress_bar, say
 from albert_zh.training.loop import Loop, NonFiniteError
+from albert_zh.training.strategy import meet
 
 Scores = dict[str, float]
 
@@ -53,7 +54,7 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What came of a run: the last and the best dev scores, the update of the best, seconds of this process."""
+    """What came of a run: the last and the best dev scores, the update of the best, seconds all updates took."""
 
     last: Scores = field(default_factory=dict)
     best_quality: float = math.nan
@@ -76,7 +77,7 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
     Raises:
         InputError: the loss or gradient is not finite; the last checkpoint stands.
     """
-    started = time.monotonic()
+    meet(loop.strategy)  # the folder is claimed
     saved = checkpoints.latest()
     start, outcome = 0, Outcome()
     if saved:
@@ -134,8 +135,15 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
     finally:
         bar.close()
         log.close()
-    outcome.seconds = time.monotonic() - started
+    meet(loop.strategy)  # the chief's last files are written
+    outcome.seconds = _seconds_of_updates(checkpoints.folder / LOG_FILE)
     return outcome
+
+
+def _seconds_of_updates(log: Path) -> float:
+    """Time of all updates, those of a process killed before included; looks at dev and checkpoints left out."""
+    steps, rates = curve(log, "train", "updates_per_second")
+    return sum((step - before) / rate for before, step, rate in zip([0, *steps], steps, rates, strict=False))
 
 
 def _save(loop: Loop, checkpoints: Checkpoints, step: int, outcome: Outcome, better: bool) -> None:

@@ -51,7 +51,7 @@ def reference(request, golden):
     return model, expected, {name: ops.convert_to_numpy(array) for name, array in outputs.items()}, report, folder
 
 
-# ---------------------------------------------------------------------------------------------------------------- parity
+# --------------------------------------------------------------------------------------------------------------- parity
 
 
 def test_hidden_states_are_those_of_the_published_code(reference):
@@ -100,7 +100,7 @@ def test_losses_are_those_of_the_published_code_and_of_numpy(reference):
     assert ours["sop_loss"] == pytest.approx(float(expected["sop_loss"]), abs=1e-5)
 
 
-# ----------------------------------------------------------------------------------------------------------------- names
+# ---------------------------------------------------------------------------------------------------------------- names
 
 
 def test_a_published_checkpoint_matches_the_model_name_by_name(reference):
@@ -162,7 +162,7 @@ def test_the_report_counts_what_was_loaded_missing_unused_and_passed_over(tiny_c
         np.testing.assert_array_equal(before[name], after[name])
 
 
-# -------------------------------------------------------------------------------------------------------------- refusals
+# ------------------------------------------------------------------------------------------------------------- refusals
 
 
 def test_the_family_is_told_by_names_alone(golden):
@@ -283,7 +283,7 @@ def test_an_encoder_with_a_part_missing_is_refused(tiny_config, tmp_path):
         load_weights(model, tmp_path / "m.ckpt")
 
 
-# ----------------------------------------------------------------------------------------------------------------- files
+# ---------------------------------------------------------------------------------------------------------------- files
 
 
 def test_a_folder_a_prefix_and_each_file_stand_for_one_checkpoint(golden):

@@ -161,7 +161,7 @@ def test_every_activation_a_config_may_name_exists():
 def test_weights_are_a_function_of_the_seed(tiny_config):
     first, same, other = (AlbertForPretraining(tiny_config(), seed=seed) for seed in (5, 5, 6))
     kernels = [
-        v.path for v in first.variables if "kernel" in v.path or "embeddings/" in v.path and "norm" not in v.path
+        v.path for v in first.variables if "kernel" in v.path or ("embeddings/" in v.path and "norm" not in v.path)
     ]
     values = [{v.path: ops.convert_to_numpy(v) for v in model.variables} for model in (first, same, other)]
     for path in kernels:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from albert_zh.training.pretraining import PretrainOptions
+from albert_zh.training.options import PretrainOptions
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from albert_zh.files import InputError
 from albert_zh.pretrain.records import Padding, RecordIndex, encode_instance
 from albert_zh.training.batches import FeatureBatches, PretrainingBatches, ShuffledOrder, choose_widths, prefetched
 
-# ----------------------------------------------------------------------------------------------------------------- order
+# ---------------------------------------------------------------------------------------------------------------- order
 
 
 @given(size=st.integers(1, 50), seed=st.integers(0, 2**31), epoch=st.integers(0, 5))
@@ -43,7 +43,7 @@ def test_epochs_and_seeds_differ():
     assert order.rows(0, 100).tolist() != ShuffledOrder(100, 2).rows(0, 100).tolist()
 
 
-# ------------------------------------------------------------------------------------------------------------ pretraining
+# ---------------------------------------------------------------------------------------------------------- pretraining
 
 WIDTHS = {"max_seq_length": 16, "max_predictions": 3, "vocab_size": 40}
 
@@ -192,7 +192,7 @@ def test_a_truncated_and_an_empty_file_are_refused_with_file_and_record(tmp_path
         RecordIndex(path)
 
 
-# --------------------------------------------------------------------------------------------------------------- features
+# ------------------------------------------------------------------------------------------------------------- features
 
 
 def features(lengths, size, **more):
@@ -281,7 +281,7 @@ def test_no_limit_gives_every_multiple_of_8():
     assert choose_widths(np.array([3, 30]), 0).tolist() == [8, 16, 24, 32]
 
 
-# --------------------------------------------------------------------------------------------------------------- prefetch
+# ------------------------------------------------------------------------------------------------------------- prefetch
 
 
 def test_values_come_in_order_and_are_made_ahead_by_one():
@@ -306,11 +306,10 @@ def test_an_error_in_making_reaches_the_caller_after_what_came_before_it():
             raise InputError("record 2 is damaged")
         return i
 
-    seen = []
+    values = prefetched(make, 0, 5)
+    assert [next(values), next(values)] == [(0, 0), (1, 1)]
     with pytest.raises(InputError, match="record 2 is damaged"):
-        for i, _ in prefetched(make, 0, 5):
-            seen.append(i)
-    assert seen == [0, 1]
+        next(values)
 
 
 def test_a_caller_may_stop_early():

@@ -62,7 +62,7 @@ def test_a_write_that_fails_leaves_the_checkpoint_before_it(tmp_path, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(tensorflow1.os, "replace", full_at_the_index)
-        with pytest.raises(InputError, match="model.ckpt-2: the checkpoint cannot be written"):
+        with pytest.raises(InputError, match=r"model\.ckpt-2: the checkpoint cannot be written"):
             checkpoints.save(2, ARRAYS, 0.0, 0)
     assert checkpoints.latest().step == 1
     checkpoints.save(2, ARRAYS, 0.0, 0)
@@ -74,7 +74,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
     Checkpoints(tmp_path).save(1, ARRAYS, 0.0, 0)
     data = tmp_path / "model.ckpt-1.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-9])
-    with pytest.raises(InputError, match="model.ckpt-1: the checkpoint cannot be read"):
+    with pytest.raises(InputError, match=r"model\.ckpt-1: the checkpoint cannot be read"):
         Checkpoints(tmp_path).latest()
 
 

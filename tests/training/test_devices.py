@@ -37,8 +37,15 @@ def runs(tmp_path_factory, pretrain_options, words_of, start):
     folder = tmp_path_factory.mktemp("devices")
 
     def options(name):
+        # A rate so high that the first dev score is the best: the finished weights are not those of the last update.
         return pretrain_options(
-            folder / name, num_train_steps=3, save_checkpoints_steps=3, log_steps=1, distribution_strategy=name
+            folder / name,
+            num_train_steps=3,
+            save_checkpoints_steps=1,
+            log_steps=1,
+            learning_rate=0.3,
+            num_warmup_steps=0,
+            distribution_strategy=name,
         )
 
     mirrored = [start(["-c", TWO_CPUS, *words_of(options("mirrored"))])]
@@ -92,6 +99,15 @@ def test_dev_scores_and_weights_are_those_of_one_device(name, runs):
     assert one.keys() == several.keys()
     for key in one:
         np.testing.assert_allclose(several[key], one[key], atol=1e-4, rtol=0, err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["one_device", *SEVERAL])
+def test_the_scores_reported_are_those_of_the_best_weights_in_every_process(name, runs):
+    folder = runs[0] / name
+    assert int(read_checkpoint(folder / "model.ckpt-3")["best_step"]) == 1
+    scores, logged = read_json(folder / "eval_results.json"), log(folder)
+    assert scores["mlm_loss"] == pytest.approx(logged["1", "dev", "mlm_loss"], rel=1e-6)
+    assert scores["mlm_loss"] != pytest.approx(logged["3", "dev", "mlm_loss"], rel=1e-3)
 
 
 def test_two_replicas_hold_a_micro_batch_each(runs):

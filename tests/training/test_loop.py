@@ -74,7 +74,7 @@ def three_updates(loop, batches):
     return [run(loop, batches.read(range(ROWS)), step, 1e-3) for step in range(3)], weights(loop)
 
 
-# ---------------------------------------------------------------------------------------------------------- accumulation
+# --------------------------------------------------------------------------------------------------------- accumulation
 
 
 @pytest.mark.parametrize("accumulate", [1, 2, 4])
@@ -171,7 +171,7 @@ def test_no_dropout_in_evaluation(batches, make_loop):
     assert scores[0] == scores[1]
 
 
-# ------------------------------------------------------------------------------------------------------------ not finite
+# ----------------------------------------------------------------------------------------------------------- not finite
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
@@ -185,7 +185,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_named(poison, options,
     before = weights(loop)
     poisoned = batch | {"masked_lm_weights": batch["masked_lm_weights"].copy()}
     poisoned["masked_lm_weights"][2, 0] = poison
-    with pytest.raises(NonFiniteError, match="step 1: .*loss.* is not finite"):
+    with pytest.raises(NonFiniteError, match=r"step 1: .*loss.* is not finite"):
         run(loop, poisoned, 1, 0.01)
     assert_equal(weights(loop), before)
     run(loop, batch, 1, 0.01)  # the loop goes on working
@@ -210,7 +210,7 @@ def test_an_infinite_loss_of_finite_gradient_changes_nothing_either(batches, tin
     assert_equal(weights(loop), before)
 
 
-# --------------------------------------------------------------------------------------------------------------- contract
+# ------------------------------------------------------------------------------------------------------------- contract
 
 
 def test_the_gradient_norm_told_is_that_before_clipping(batches, make_loop):

@@ -1,0 +1,199 @@
+"""Options of pretraining and fine-tuning. No TensorFlow here: ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from albert_zh.files import InputError
+
+#: The published recipe's batch and rate; for another batch the rate is scaled by the root of the ratio.
+PUBLISHED_BATCH, PUBLISHED_RATE = 4096, 0.00176
+#: Updates from which XLA's compile time is won back: of one shape in pretraining, of a few in fine-tuning
+#: (benchmarks/finetune.py).
+PRETRAIN_COMPILE_FROM, FINETUNE_COMPILE_FROM = 100, 400
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """Options of ``pretrain`` (and of run_pretraining.py and run_pretraining_google.py)."""
+
+    input_file: tuple[str, ...] = field(metadata={"help": "record files made by create-data: names, globs, commas"})
+    output_dir: str = field(metadata={"help": "folder of checkpoints and logs; the same folder and options: go on"})
+    bert_config_file: str = field(
+        default="",
+        metadata={
+            "help": "JSON of the model's size (left out: the one beside --init_checkpoint)",
+            "aliases": ("albert_config_file", "config_file"),
+        },
+    )
+    do_train: bool = field(default=False, metadata={"help": "train"})
+    do_eval: bool = field(default=False, metadata={"help": "measure dev loss and accuracy, keep the best checkpoint"})
+    init_checkpoint: str = field(default="", metadata={"help": "start from these weights (prefix or folder)"})
+    eval_input_file: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "records to evaluate on; left out: the last 1% of --input_file is kept out of training"},
+    )
+    vocab_file: str = field(default="", metadata={"help": "vocabulary to keep with the model; never another one's"})
+    spm_model_file: str = field(default="", metadata={"help": "SentencePiece model, for records made with one"})
+    export_dir: str = field(default="", metadata={"help": "folder that gets the finished model alone"})
+    max_seq_length: int = field(default=512, metadata={"help": "tokens a row; what the records were made with"})
+    max_predictions_per_seq: int = field(default=51, metadata={"help": "masked tokens a row, at most"})
+    train_batch_size: int = field(default=4096, metadata={"help": "rows per update, over all devices (effective)"})
+    micro_batch_size: int = field(
+        default=0, metadata={"help": "rows a device holds at once; gradients are accumulated (0: by length and device)"}
+    )
+    eval_batch_size: int = field(default=64, metadata={"help": "rows per evaluation batch, over all devices"})
+    max_eval_steps: int = field(default=100, metadata={"help": "evaluation batches, at most"})
+    learning_rate: float | None = field(
+        default=None, metadata={"help": "peak rate (left out: 0.00176 * sqrt(batch / 4096), the published rule)"}
+    )
+    num_train_steps: int = field(default=125000, metadata={"help": "updates in all"})
+    num_warmup_steps: int | None = field(
+        default=None, metadata={"help": "updates of linear warm-up (left out: a tenth of the steps)"}
+    )
+    save_checkpoints_steps: int = field(default=2000, metadata={"help": "updates between checkpoints (and dev scores)"})
+    keep_checkpoint_max: int = field(default=2, metadata={"help": "last checkpoints kept, beside the best"})
+    log_steps: int = field(default=0, metadata={"help": "updates between log rows (0: about 500 rows a run)"})
+    optimizer: str = field(
+        default="lamb",
+        metadata={
+            "help": "as published: lamb (brightmart), lamb_google, adamw",
+            "choices": ("lamb", "lamb_google", "adamw"),
+        },
+    )
+    clip_norm: float = field(default=1.0, metadata={"help": "largest global norm of the gradient"})
+    precision: str = field(
+        default="float32",
+        metadata={"help": "number format of the layers", "choices": ("float32", "mixed_bfloat16")},
+    )
+    jit_compile: str = field(
+        default="auto",
+        metadata={"help": "XLA: auto compiles runs of 100 steps and more", "choices": ("auto", "on", "off")},
+    )
+    random_seed: int = field(default=12345, metadata={"help": "of first weights, order of rows, dropout"})
+    distribution_strategy: str = field(
+        default="auto",
+        metadata={
+            "help": "devices: auto takes all GPUs of the machine",
+            "choices": ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu"),
+        },
+    )
+    use_tpu: bool = field(default=False, metadata={"help": "the same as --distribution_strategy=tpu"})
+    tpu_name: str = field(default="", metadata={"help": "name or grpc:// address of the TPU"})
+    tpu_zone: str = field(default="", metadata={"help": "zone of the TPU"})
+    gcp_project: str = field(default="", metadata={"help": "project of the TPU"})
+    overwrite: bool = field(default=False, metadata={"help": "drop another run held in --output_dir"})
+    num_tpu_cores: int = field(default=8, metadata={"help": "", "ignored": "the strategy finds the cores"})
+    iterations_per_loop: int = field(default=1000, metadata={"help": "", "ignored": "no session loop any more"})
+    master: str = field(default="", metadata={"help": "", "ignored": "there is no session master any more"})
+
+    def __post_init__(self) -> None:
+        positive = (
+            "train_batch_size eval_batch_size num_train_steps save_checkpoints_steps max_predictions_per_seq "
+            "max_eval_steps keep_checkpoint_max"
+        ).split()
+        for name in (*positive, "micro_batch_size", "log_steps"):
+            least = 1 if name in positive else 0
+            if getattr(self, name) < least:
+                raise InputError(f"--{name}={getattr(self, name)}: must be {least} or more.")
+        if not 8 <= self.max_seq_length <= 512:
+            raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
+        if not (self.do_train or self.do_eval):
+            raise InputError("nothing to do: give --do_train=True, --do_eval=True or both.")
+        if self.do_train and not self.bert_config_file and not self.init_checkpoint:
+            raise InputError("--bert_config_file is missing. Give one, such as albert_config/albert_config_tiny.json.")
+
+    @property
+    def peak_rate(self) -> float:
+        """The learning rate given, or the published one scaled by the square root of the batch."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return PUBLISHED_RATE * math.sqrt(self.train_batch_size / PUBLISHED_BATCH)
+
+    @property
+    def warmup_steps(self) -> int:
+        return self.num_train_steps // 10 if self.num_warmup_steps is None else self.num_warmup_steps
+
+
+def _as_in_pretraining(name: str):
+    """The field of PretrainOptions of this name: one meaning, one help text."""
+    original = PretrainOptions.__dataclass_fields__[name]
+    return field(default=original.default, metadata=original.metadata)
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """Options of ``finetune`` (and of run_classifier.py)."""
+
+    task_name: str = field(metadata={"help": "task, such as lcqmc or tnews"})
+    output_dir: str = field(metadata={"help": "folder of the finished model, metrics and predictions"})
+    data_dir: str = field(metadata={"help": "folder of the task's train, dev and test files"})
+    init_checkpoint: str = field(
+        default="", metadata={"help": "start from these weights (prefix or folder); left out: random weights"}
+    )
+    bert_config_file: str = _as_in_pretraining("bert_config_file")
+    vocab_file: str = field(default="", metadata={"help": "WordPiece vocabulary (left out: the checkpoint's own)"})
+    spm_model_file: str = field(default="", metadata={"help": "SentencePiece model, for a checkpoint that uses one"})
+    do_train: bool = field(default=False, metadata={"help": "train"})
+    do_eval: bool = field(default=False, metadata={"help": "score dev with the best model"})
+    do_predict: bool = field(default=False, metadata={"help": "answer test with the best model"})
+    do_lower_case: bool = field(default=True, metadata={"help": "lower-case the text, as the checkpoint had it"})
+    max_seq_length: int | None = field(default=None, metadata={"help": "tokens a row (left out: the task's recipe)"})
+    train_batch_size: int | None = field(default=None, metadata={"help": "rows per update (left out: the recipe)"})
+    eval_batch_size: int = field(default=64, metadata={"help": "rows per evaluation batch"})
+    predict_batch_size: int = field(default=64, metadata={"help": "", "ignored": "--eval_batch_size is used"})
+    learning_rate: float | None = field(default=None, metadata={"help": "peak rate (left out: the task's recipe)"})
+    num_train_epochs: float | None = field(
+        default=None, metadata={"help": "passes over the training rows (left out: the task's recipe)"}
+    )
+    warmup_proportion: float = field(default=0.1, metadata={"help": "share of the updates with rising rate"})
+    eval_steps: int = field(
+        default=0,
+        metadata={
+            "help": "updates between two looks at dev (0: four an epoch)",
+            "aliases": ("save_checkpoints_steps",),
+        },
+    )
+    optimizer: str = field(
+        default="adamw",
+        metadata={"help": "as published: adamw, lamb, lamb_google", "choices": ("adamw", "lamb", "lamb_google")},
+    )
+    sweep: bool = field(default=False, metadata={"help": "try the recipe's learning rates, keep the best by dev"})
+    learning_rates: tuple[str, ...] = field(
+        default=(), metadata={"help": "rates of --sweep (left out: the task's recipe)"}
+    )
+    random_seed: int = _as_in_pretraining("random_seed")
+    precision: str = _as_in_pretraining("precision")
+    jit_compile: str = field(
+        default="auto",
+        metadata={
+            "help": f"XLA: auto compiles runs of {FINETUNE_COMPILE_FROM} updates and more",
+            "choices": ("auto", "on", "off"),
+        },
+    )
+    distribution_strategy: str = _as_in_pretraining("distribution_strategy")
+    use_tpu: bool = _as_in_pretraining("use_tpu")
+    tpu_name: str = _as_in_pretraining("tpu_name")
+    tpu_zone: str = _as_in_pretraining("tpu_zone")
+    gcp_project: str = _as_in_pretraining("gcp_project")
+    overwrite: bool = _as_in_pretraining("overwrite")
+    num_tpu_cores: int = _as_in_pretraining("num_tpu_cores")
+    iterations_per_loop: int = _as_in_pretraining("iterations_per_loop")
+    master: str = _as_in_pretraining("master")
+
+    def __post_init__(self) -> None:
+        if not (self.do_train or self.do_eval or self.do_predict):
+            raise InputError("nothing to do: give --do_train=true, --do_eval=true, --do_predict=true or some of them.")
+        if self.max_seq_length is not None and not 8 <= self.max_seq_length <= 512:
+            raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
+        for name in ("train_batch_size", "eval_batch_size", "num_train_epochs", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"--{name}={value}: must be more than 0.")
+        if self.eval_steps < 0:
+            raise InputError(f"--eval_steps={self.eval_steps}: must be 0 (four looks an epoch) or more.")
+        if not 0 <= self.warmup_proportion < 1:
+            raise InputError(f"--warmup_proportion={self.warmup_proportion}: must be from 0 to below 1.")
+        if not (self.init_checkpoint or self.bert_config_file) and self.do_train:
+            raise InputError("give --init_checkpoint, or --bert_config_file and --vocab_file for random weights.")
