@@ -24,6 +24,9 @@ class Records(Protocol):
 
     def describe(self, index: int) -> str: ...
 
+    @property
+    def fingerprint(self) -> str: ...
+
 
 class ShuffledOrder:
     """An endless stream of row numbers: every epoch is a permutation of its own, made from (seed, epoch)."""

@@ -140,6 +140,7 @@ class _Pretraining:
             "kind": "pretraining",
             "config": self.config.to_dict(),
             "records": self.train_rows,
+            "record_lengths_sha256": self.train_batches.records.fingerprint,
             "input_file": [str(path) for path in expand_paths(options.input_file)],
             "learning_rate": options.peak_rate,
             "num_warmup_steps": options.warmup_steps,

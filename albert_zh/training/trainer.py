@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
@@ -35,7 +35,6 @@ class Plan:
         line: scores -> the words printed.
         evaluate_every: updates between two looks at dev and between two checkpoints.
         log_every: updates averaged into one row of the log, at most (a row ends at a checkpoint as well).
-        patience: looks at dev without a better one after which the run stops; 0: never.
         evaluate_first: look at dev before the first update (weights that come from somewhere).
     """
 
@@ -48,15 +47,13 @@ class Plan:
     line: Callable[[Scores], str]
     evaluate_every: int
     log_every: int
-    patience: int = 0
     evaluate_first: bool = False
 
 
 @dataclass
 class Outcome:
-    """What came of a run: the last and the best dev scores, the update of the best, seconds all updates took."""
+    """What came of a run: the best dev quality, the update it was seen after, seconds all updates took."""
 
-    last: Scores = field(default_factory=dict)
     best_quality: float = math.nan
     best_step: int = 0
     seconds: float = 0.0
@@ -86,11 +83,11 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
         print(f"going on after update {start:,} of {checkpoints.folder}", flush=True)
     log = RunLog(checkpoints.folder, start, write=chief)
     if plan.evaluate and plan.evaluate_first and not saved:
-        outcome.last = plan.evaluate()
-        log.add(0, "dev", outcome.last)
-        print(f"dev before the first update: {plan.line(outcome.last)}", flush=True)
+        scores = plan.evaluate()
+        log.add(0, "dev", scores)
+        print(f"dev before the first update: {plan.line(scores)}", flush=True)
     bar = progress_bar(plan.steps, start, name, quiet=not chief)
-    results, since, idle = [], time.monotonic(), 0
+    results, since = [], time.monotonic()
     try:
         for step, batch in prefetched(plan.batch, start, plan.steps):
             try:
@@ -117,21 +114,17 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
             pause = time.monotonic()
             better = False
             if plan.evaluate:
-                outcome.last = plan.evaluate()
-                log.add(done, "dev", outcome.last)
-                quality = plan.quality(outcome.last)
+                scores = plan.evaluate()
+                log.add(done, "dev", scores)
+                quality = plan.quality(scores)
                 better = not quality <= outcome.best_quality  # true as well while there is no best
-                idle = 0 if better else idle + 1
                 if better:
                     outcome.best_quality, outcome.best_step = quality, done
-                say(bar, f"update {done:,}: dev {plan.line(outcome.last)}{' (best)' if better else ''}")
+                say(bar, f"update {done:,}: dev {plan.line(scores)}{' (best)' if better else ''}")
             if chief:
                 log.sync()
                 _save(loop, checkpoints, done, outcome, better)
             since += time.monotonic() - pause  # the rate logged is that of the updates alone
-            if plan.patience and idle >= plan.patience:
-                say(bar, f"stopped after update {done:,}: no better dev score in {idle} looks")
-                break
     finally:
         bar.close()
         log.close()
