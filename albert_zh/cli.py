@@ -44,7 +44,7 @@ COMMANDS = {
     "finetune": (
         "albert_zh.training.options",
         "FinetuneOptions",
-        "albert_zh.training.finetuning:run",
+        "albert_zh.training.sweep:run",
         "checkpoint and labelled rows -> best model, metrics, predictions",
     ),
     "predict": (

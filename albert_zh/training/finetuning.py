@@ -30,7 +30,7 @@ TASK_FILE, METRICS_FILE = "task.json", "metrics.json"
 
 
 def run(options: FinetuneOptions) -> dict[str, Any]:
-    """Fine-tunes, scores and predicts as the options say.
+    """Fine-tunes once, scores and predicts as the options say; ``sweep.run`` is for several learning rates.
 
     Returns:
         The content of ``metrics.json``: task, settings, dev and test scores, trivial baselines, the update kept.
@@ -38,10 +38,6 @@ def run(options: FinetuneOptions) -> dict[str, Any]:
     Raises:
         InputError: files that cannot be used, an output folder of another run, a non-finite loss.
     """
-    if options.sweep:
-        from albert_zh.training.sweep import run_sweep
-
-        return run_sweep(options)
     return _Finetuning(options).run()
 
 

@@ -9,7 +9,10 @@ from typing import Any
 
 from albert_zh.files import InputError, read_json, write_json
 from albert_zh.tasks import get_task
-from albert_zh.training.finetuning import METRICS_FILE, TASK_FILE, FinetuneOptions, run
+from albert_zh.training import finetuning
+from albert_zh.training.checkpoints import RUN_FILE
+from albert_zh.training.finetuning import METRICS_FILE, TASK_FILE
+from albert_zh.training.options import FinetuneOptions
 
 #: What the run.json of a sweep's folder says; each rate's own folder holds the run.
 SWEEP = {"kind": "sweep of learning rates"}
@@ -27,6 +30,11 @@ def _rates(options: FinetuneOptions) -> tuple[float, ...]:
         ) from None
 
 
+def run(options: FinetuneOptions) -> dict[str, Any]:
+    """The ``finetune`` command: one run, or with ``options.sweep`` one for each learning rate."""
+    return run_sweep(options) if options.sweep else finetuning.run(options)
+
+
 def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
     """Fine-tunes once a rate into ``output_dir/rate_RATE``, choosing by dev; then answers test with the best alone.
 
@@ -36,8 +44,6 @@ def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
     Raises:
         InputError: what a single run raises, a rate that is no number, or a folder that holds a single run.
     """
-    from albert_zh.training.checkpoints import RUN_FILE
-
     folder, metric = Path(options.output_dir), get_task(options.task_name).main_metric
     if (folder / RUN_FILE).exists() and not options.overwrite and read_json(folder / RUN_FILE) != SWEEP:
         raise InputError(
@@ -60,13 +66,13 @@ def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
     scores: dict[float, float] = {}
     for number, (rate, rate_options) in enumerate(runs.items(), 1):
         print(f"\nlearning rate {rate:g} ({number} of {len(runs)})", flush=True)
-        scores[rate] = run(rate_options)["dev"][metric]
+        scores[rate] = finetuning.run(rate_options)["dev"][metric]
     best = max(scores, key=scores.__getitem__)
     print("\n" + "\n".join(f"rate {rate:g}: dev {metric} {score:.2%}" for rate, score in scores.items()))
     print(f"best: {best:g}", flush=True)
     best_folder = Path(runs[best].output_dir)
     if options.do_predict:
-        run(dataclasses.replace(runs[best], do_predict=True, overwrite=False))
+        finetuning.run(dataclasses.replace(runs[best], do_predict=True, overwrite=False))
     metrics = read_json(best_folder / METRICS_FILE) | {"sweep": {f"{rate:g}": score for rate, score in scores.items()}}
     for file in (folder / TASK_FILE, *folder.glob("*_predictions.tsv")):  # of an earlier best
         file.unlink(missing_ok=True)
