@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from albert_zh.cli import CHECKOUT, COMMANDS, flags_of, parse_options
+from albert_zh.cli import CHECKOUT, COMMANDS
+from albert_zh.flags import flags_of, parse_options
 
 ROOT = Path(CHECKOUT)
 READMES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README_zh.md")}

@@ -16,7 +16,8 @@ import numpy as np
 
 from albert_zh.pretrain.records import MaskedInstance
 from albert_zh.pretrain.segments import Pair
-from albert_zh.text.tokenizer import Tokenizer, is_chinese
+from albert_zh.text.characters import is_chinese
+from albert_zh.text.tokenizer import Tokenizer
 
 #: Tokens that no text holds, never put in as a random token.
 _NEVER_RANDOM = re.compile(r"\[(PAD|UNK|CLS|SEP|MASK|unused\d+)\]|<[^<>\s]+>")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from albert_zh.files import InputError
-from albert_zh.text.tokenizer import Tokenizer
+from albert_zh.text.interface import Tokenizer
 
 
 def pack_pair(

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from albert_zh.files import InputError, atomic_writer, expand_paths, read_lines
-from albert_zh.text.tokenizer import WordPieceTokenizer, basic_tokens, is_chinese, is_punctuation
+from albert_zh.text.characters import basic_tokens, is_chinese, is_punctuation
+from albert_zh.text.wordpiece import WordPieceTokenizer
 
 #: Where the published Chinese models have them, so that code with fixed ids goes on working.
 SPECIAL_ENTRIES = ("[PAD]", *(f"[unused{number}]" for number in range(1, 100)), "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -16,7 +16,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from albert_zh.files import InputError, read_lines
-from albert_zh.text.tokenizer import Encoding, Tokenizer
+from albert_zh.text.interface import Encoding, Tokenizer
 
 
 class Segmenter:
@@ -162,7 +162,7 @@ def word_numbers(encoding: Encoding, word_ends: Sequence[int] | None, tokenizer:
     its first piece. Words without a token (spaces) are not counted. Without ``word_ends`` each piece that is no
     continuation begins a word.
 
-    >>> from albert_zh.text.tokenizer import WordPieceTokenizer
+    >>> from albert_zh.text.wordpiece import WordPieceTokenizer
     >>> tokenizer = WordPieceTokenizer("albert_config/vocab.txt")
     >>> text = "研究生命的起源，我用iPhone搜索中华人民共和国艾灸。"
     >>> word_numbers(tokenizer.encode(text), segment(text, make_segmenter("rjieba")), tokenizer)

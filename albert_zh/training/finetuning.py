@@ -22,7 +22,7 @@ from albert_zh.training.batches import FeatureBatches
 from albert_zh.training.checkpoints import RUN_FILE, Checkpoints, claim_folder
 from albert_zh.training.loop import Loop
 from albert_zh.training.objectives import ClassificationObjective
-from albert_zh.training.optimizers import schedule
+from albert_zh.training.optimizers import published_rule, schedule
 from albert_zh.training.options import FINETUNE_COMPILE_FROM, FinetuneOptions
 from albert_zh.training.trainer import Plan, finished_weights, train
 
@@ -155,7 +155,7 @@ class _Finetuning:
             tensorflow1.variable_names(model),
             ClassificationObjective(),
             self.strategy,
-            optimizer=options.optimizer,
+            optimizer=published_rule(options.optimizer, self.config.family),
             jit_compile=self.compiled,
             any_shape=not self.compiled,
             seed=options.random_seed,

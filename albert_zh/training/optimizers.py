@@ -34,7 +34,13 @@ RULES = {
     "adamw": Rule(trust_ratio=False, adapt_undecayed=False, slots=("adam_m", "adam_v")),
 }
 
+
 BETA_1, BETA_2, EPSILON, WEIGHT_DECAY = 0.9, 0.999, 1e-6, 0.01
+
+
+def published_rule(name: str, family: str) -> str:
+    """The rule behind ``--optimizer``: plain "lamb" is the variant that trained the model's own family."""
+    return "lamb_google" if (name, family) == ("lamb", "google") else name
 
 
 def is_decayed(name: str) -> bool:

@@ -58,7 +58,7 @@ class PretrainOptions:
     optimizer: str = field(
         default="lamb",
         metadata={
-            "help": "as published: lamb (brightmart), lamb_google, adamw",
+            "help": "as published: lamb (that of the model's family), lamb_google, adamw",
             "choices": ("lamb", "lamb_google", "adamw"),
         },
     )

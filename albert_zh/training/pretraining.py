@@ -19,7 +19,7 @@ from albert_zh.training.batches import PretrainingBatches, ShuffledOrder
 from albert_zh.training.checkpoints import Checkpoints, claim_folder
 from albert_zh.training.loop import Loop
 from albert_zh.training.objectives import PretrainingObjective
-from albert_zh.training.optimizers import schedule
+from albert_zh.training.optimizers import published_rule, schedule
 from albert_zh.training.options import PRETRAIN_COMPILE_FROM, PretrainOptions
 from albert_zh.training.trainer import Plan, finished_weights, train
 
@@ -186,7 +186,7 @@ class _Pretraining:
             tensorflow1.variable_names(model),
             PretrainingObjective(),
             self.strategy,
-            optimizer=options.optimizer,
+            optimizer=published_rule(options.optimizer, self.config.family),
             clip_norm=options.clip_norm,
             accumulate=self.accumulate,
             jit_compile=compiled and not options.use_tpu,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from albert_zh.files import InputError
 from albert_zh.text.packing import pack_pair, pad_batch, pair_lengths
-from albert_zh.text.tokenizer import WordPieceTokenizer
+from albert_zh.text.wordpiece import WordPieceTokenizer
 
 TOKENIZER = WordPieceTokenizer(Path(__file__).parent.parent / "golden" / "tokenization_vocab.txt")
 CLS, SEP = TOKENIZER.cls_id, TOKENIZER.sep_id

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from albert_zh.files import InputError
-from albert_zh.text.tokenizer import WordPieceTokenizer, is_chinese, read_vocabulary
+from albert_zh.text.characters import is_chinese
 from albert_zh.text.vocabulary import (
     ASCII_LETTERS_AND_DIGITS,
     ASCII_PUNCTUATION,
@@ -18,6 +18,7 @@ from albert_zh.text.vocabulary import (
     coverage,
     run,
 )
+from albert_zh.text.wordpiece import WordPieceTokenizer, read_vocabulary
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = ROOT / "albert_config" / "vocab.txt"

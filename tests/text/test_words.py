@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from albert_zh.files import InputError
 from albert_zh.text import words as module
-from albert_zh.text.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
+from albert_zh.text.wordpiece import SPECIAL_TOKENS, WordPieceTokenizer
 from albert_zh.text.words import make_segmenter, read_user_dictionary, segment, tag_words, word_numbers
 
 SENTENCE = "研究生命的起源，我用iPhone搜索中华人民共和国艾灸。"

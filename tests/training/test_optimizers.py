@@ -8,7 +8,7 @@ import tensorflow as tf
 from albert_zh.convert.tensorflow1 import variable_names
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 from albert_zh.training.loop import Loop
-from albert_zh.training.optimizers import RULES, is_decayed, schedule
+from albert_zh.training.optimizers import RULES, is_decayed, published_rule, schedule
 
 GOLDEN = {"lamb": "lamb_brightmart", "lamb_google": "lamb_google", "adamw": "adamw_bert"}
 
@@ -156,3 +156,16 @@ def test_the_moments_are_saved_under_their_published_names(tiny_config):
     for name, variable in names.items():
         assert slots[f"{name}/lamb_m"].shape == slots[f"{name}/lamb_v"].shape == tuple(variable.shape)
     assert set(loop.state()) == set(names) | set(slots)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "rule"),
+    [
+        ("lamb", "brightmart", "lamb"),
+        ("lamb", "google", "lamb_google"),
+        ("lamb_google", "brightmart", "lamb_google"),
+        ("adamw", "google", "adamw"),
+    ],
+)
+def test_plain_lamb_is_the_variant_that_trained_the_family(name, family, rule):
+    assert published_rule(name, family) == rule
