@@ -15,6 +15,9 @@ from albert_zh.text.interface import Encoding, Tokenizer
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")
 
+#: Half of a character, from an escape in a JSON file: it cannot be written as UTF-8.
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 class SentencePieceTokenizer(Tokenizer):
     """ALBERT's English tokenizer: a SentencePiece model behind the clean-up its creators ran before it.
@@ -79,11 +82,8 @@ class SentencePieceTokenizer(Tokenizer):
                 yield piece, begin, end
 
     def _spans(self, clean: str) -> list[tuple[str, int, int]]:
-        try:
-            found = self._model.encode(clean, return_type="offset_mapping")
-        except UnicodeEncodeError:  # a lone surrogate, from an escape in a JSON file
-            clean = re.sub("[\ud800-\udfff]", "\ufffd", clean)
-            found = self._model.encode(clean, return_type="offset_mapping")
+        clean = _LONE_SURROGATE.sub("\ufffd", clean)  # of the same length, so that offsets hold
+        found = self._model.encode(clean, return_type="offset_mapping")
         return [(piece, begin, end) for piece, (begin, end) in zip(found["pieces"], found["offsets"], strict=True)]
 
     def _clean(self, text: str) -> tuple[str, list[int], list[int]]:
