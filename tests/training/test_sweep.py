@@ -5,7 +5,7 @@ import json
 import pytest
 
 from albert_zh.cli import main
-from albert_zh.training import sweep
+from albert_zh.training import finetuning
 
 RATES = "1e-6,0.01"
 
@@ -27,7 +27,7 @@ def flags(finetune_flags):
 def swept(tmp_path_factory, flags):
     """A sweep stopped by Ctrl-C in its second run, then called again: its folder, the first run's file times then."""
     folder = tmp_path_factory.mktemp("sweep") / "out"
-    run = sweep.run
+    run = finetuning.run
 
     def stopped(options):
         if options.learning_rate == 0.01:
@@ -35,7 +35,7 @@ def swept(tmp_path_factory, flags):
         return run(options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "run", stopped)
+        patch.setattr(finetuning, "run", stopped)
         assert main(["finetune", *flags(folder)]) == 130
     assert not (folder / "task.json").exists()
     times = {file.name: file.stat().st_mtime_ns for file in (folder / "rate_1e-06").iterdir()}
