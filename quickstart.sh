@@ -22,23 +22,23 @@ albert_zh create-data \
 step "2/5  records -> pretrained checkpoint"
 albert_zh pretrain \
   --input_file="$output/records/train.tfrecord" --eval_input_file="$output/records/dev.tfrecord" \
-  --bert_config_file="$ROOT/albert_config/albert_config_tiny_google.json" \
+  --bert_config_file="$ROOT/albert_config/albert_config_nano_google.json" \
   --vocab_file="$ROOT/albert_config/vocab.txt" --output_dir="$output/pretrained" \
   --do_train=true --do_eval=true --max_seq_length=64 --max_predictions_per_seq=10 \
-  --train_batch_size=32 --optimizer=adamw --learning_rate=1e-3 --num_train_steps=400 --num_warmup_steps=40 \
-  --save_checkpoints_steps=80
+  --train_batch_size=32 --optimizer=adamw --learning_rate=3e-4 --num_train_steps=800 --num_warmup_steps=80 \
+  --save_checkpoints_steps=100
 
 step "3/5  topics of news titles: fine-tune, evaluate, predict"
 albert_zh finetune \
   --task_name=tnews --data_dir="$ROOT/data/tnews" --init_checkpoint="$output/pretrained" \
   --output_dir="$output/topic" --do_train=true --do_eval=true --do_predict=true \
-  --max_seq_length=64 --train_batch_size=16 --learning_rate=5e-4 --num_train_epochs=10 --eval_steps=53
+  --max_seq_length=64 --train_batch_size=32 --learning_rate=4e-4 --num_train_epochs=20 --eval_steps=54
 
 step "4/5  sentence pairs: fine-tune, evaluate, predict"
 albert_zh finetune \
   --task_name=lcqmc --data_dir="$ROOT/data/lcqmc" --init_checkpoint="$output/pretrained" \
   --output_dir="$output/pairs" --do_train=true --do_eval=true --do_predict=true \
-  --max_seq_length=64 --train_batch_size=32 --learning_rate=3e-4 --num_train_epochs=5 --eval_steps=50
+  --max_seq_length=64 --train_batch_size=32 --learning_rate=4e-4 --num_train_epochs=8 --eval_steps=50
 
 step "5/5  report"
 albert_zh report \

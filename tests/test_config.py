@@ -11,6 +11,7 @@ from albert_zh.config import ACTIVATIONS, AlbertConfig
 from albert_zh.files import InputError
 
 CONFIGS = sorted((Path(__file__).parent.parent / "albert_config").glob("albert_config_*.json"))
+PUBLISHED = [path for path in CONFIGS if "nano" not in path.stem]
 NEEDED = {
     "vocab_size": 40,
     "hidden_size": 16,
@@ -57,7 +58,7 @@ def parameters(config):
 
 
 def test_a_shipped_file_exists_for_every_size_of_both_families():
-    assert {path.stem for path in CONFIGS} == {
+    assert {path.stem for path in PUBLISHED} == {
         f"albert_config_{size}{end}" for size in SIZES for end in ("", "_google")
     }
 
@@ -70,7 +71,7 @@ def test_a_shipped_config_survives_writing_and_reading(path, tmp_path):
     assert config.to_dict() == {**config.to_dict(), **json.loads(path.read_text(encoding="utf-8"))}
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
 def test_a_shipped_config_has_the_published_size(path):
     config, google = AlbertConfig.from_json(path), path.stem.endswith("_google")
     size = path.stem.removeprefix("albert_config_").removesuffix("_google")
