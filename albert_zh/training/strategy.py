@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+from urllib.parse import urlsplit
 
 import tensorflow as tf
 
@@ -11,6 +13,7 @@ from albert_zh.files import InputError
 from albert_zh.training.options import FinetuneOptions, PretrainOptions
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")
+_TPU_SECONDS = 20.0
 
 
 def make_strategy(
@@ -73,6 +76,9 @@ def _tpu_strategy(tpu_name: str, tpu_zone: str, gcp_project: str) -> tf.distribu
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
             tpu=tpu_name, zone=tpu_zone or None, project=gcp_project or None
         )
+        # TensorFlow would wait for an address that nobody answers, saying nothing.
+        address = urlsplit(resolver.master())
+        socket.create_connection((address.hostname or "", address.port or 8470), timeout=_TPU_SECONDS).close()
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)

@@ -1,6 +1,7 @@
 """A strategy by its name; what cannot be had is refused with what to do."""
 
 import json
+import socket
 
 import pytest
 import tensorflow as tf
@@ -71,6 +72,14 @@ def test_a_tpu_that_cannot_be_reached_is_said_in_one_line(monkeypatch, options, 
         make_strategy(**options, tpu_name="grpc://x", tpu_zone="us-central1-b", gcp_project="mine")
     assert "\n" not in str(caught.value)
     assert asked == {"tpu": "grpc://x", "zone": "us-central1-b", "project": "mine"}
+
+
+def test_an_address_that_nobody_answers_is_said_at_once():
+    with socket.socket() as bound:  # bound but not listening: connections to it are refused
+        bound.bind(("127.0.0.1", 0))
+        address = f"grpc://127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(InputError, match=rf"--tpu_name={address}: no TPU can be reached there .*refused"):
+            make_strategy(use_tpu=True, tpu_name=address, tpu_zone="us-central1-a")
 
 
 @pytest.mark.parametrize(
