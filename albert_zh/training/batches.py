@@ -101,11 +101,11 @@ class PretrainingBatches:
                 width = 1
             else:
                 width = self.max_predictions if name.startswith("masked_lm") else self.max_seq_length
-            lengths = ragged.row_lengths().numpy()
+            lengths = np.diff(ragged.row_splits.numpy())
             self._check_lengths(name, lengths, width, rows)
-            array = ragged.to_tensor(shape=[len(rows), width]).numpy()
-            filled = np.zeros((size, width), np.float32 if array.dtype == np.float32 else np.int32)
-            filled[: len(rows)] = array
+            values = ragged.values.numpy()
+            filled = np.zeros((size, width), np.float32 if values.dtype == np.float32 else np.int32)
+            filled[: len(rows)][np.arange(width) < lengths[:, np.newaxis]] = values
             batch[name] = filled
         self._check_ids(batch, rows)
         batch["next_sentence_labels"] = batch["next_sentence_labels"][:, 0]
