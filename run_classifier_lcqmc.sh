@@ -8,7 +8,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/scripts/common.sh"
 
-data_dir="" model_dir="" sample=false
+data_dir="" model_dir="" sample=false sweep=false
 passed=()
 while (($#)); do
   case "$1" in
@@ -17,7 +17,7 @@ while (($#)); do
       exit 0
       ;;
     --sample) sample=true ;;
-    --sweep) passed+=("--sweep=true" "--learning_rates=2e-5,6e-5,1e-4") ;;
+    --sweep) sweep=true ;;
     --data_dir=* | --data-dir=*) data_dir="${1#*=}" ;;
     --model_dir=* | --model-dir=*) model_dir="${1#*=}" ;;
     --data_dir | --data-dir | --model_dir | --model-dir)
@@ -33,6 +33,12 @@ done
 [[ -z "$model_dir" || -d "$model_dir" ]] || fail "--model_dir $model_dir: no such folder."
 
 ensure_environment
+output=./output/lcqmc # a folder holds one run
+if "$sample"; then output+=_sample; fi
+if "$sweep"; then
+  output+=_sweep
+  passed=("--sweep=true" "--learning_rates=2e-5,6e-5,1e-4" ${passed[@]+"${passed[@]}"})
+fi
 start=()
 if "$sample"; then
   data_dir="${data_dir:-$ROOT/data/lcqmc}"
@@ -61,6 +67,6 @@ exec "$PYTHON" -m albert_zh finetune \
   --train_batch_size=64 \
   --learning_rate=1e-4 \
   --num_train_epochs=5 \
-  --output_dir=./output/lcqmc \
+  --output_dir="$output" \
   "${start[@]}" \
   ${passed[@]+"${passed[@]}"}

@@ -130,6 +130,14 @@ def test_lcqmc_fetches_data_and_model_in_one_go_and_trains_by_the_recipe(stage):
     assert finetune[-1] == "--num_train_epochs=1"
 
 
+@pytest.mark.parametrize(
+    ("words", "folder"), [(["--sample"], "lcqmc_sample"), (["--sweep", "--sample"], "lcqmc_sample_sweep")]
+)
+def test_lcqmc_gives_each_kind_of_run_a_folder_of_its_own(stage, words, folder):
+    assert stage.run("run_classifier_lcqmc.sh", *words).returncode == 0
+    assert f"--output_dir=./output/{folder}" in stage.calls[-1]
+
+
 def test_lcqmc_without_a_network_stops_with_the_screen_of_the_download(stage):
     done = stage.run("run_classifier_lcqmc.sh", NO_NETWORK="1")
     assert done.returncode != 0
