@@ -41,6 +41,7 @@ _HEADER_BYTES = 12  # uint64 length, uint32 masked CRC of it
 _FOOTER_BYTES = 4  # uint32 masked CRC of the payload
 _INT64_LIST, _FLOAT_LIST = 3, 2  # field numbers in tf.train.Feature
 _TABLE_SIZE = 1 << 16
+_KEPT_OPEN = 64  # files of an index: a process may have 1,024 open, 256 on macOS, and others need some too
 _RECREATE = "The file is damaged or was not finished: create it again"
 
 
@@ -242,8 +243,11 @@ class RecordIndex:
         self.length = np.concatenate(lengths)
         self._first = np.cumsum([0, *map(len, offsets)])
         self._handles: list[int] = []
-        for path in self.files:
-            self._handles.append(os.open(path, os.O_RDONLY))
+        for path in self.files[:_KEPT_OPEN]:
+            try:
+                self._handles.append(os.open(path, os.O_RDONLY))
+            except OSError as error:
+                raise _unreadable(path, error) from error
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -252,10 +256,17 @@ class RecordIndex:
         """The payload of a record, its checksum verified. Safe to call from several threads at once.
 
         Raises:
-            InputError: the record is damaged (file, record number and byte offset are named).
+            InputError: the record is damaged (file, record number and byte offset are named), or its file is gone.
         """
         number, offset, length = int(self.file_number[index]), int(self.offset[index]), int(self.length[index])
-        frame = os.pread(self._handles[number], length + _FOOTER_BYTES, offset + _HEADER_BYTES)
+        try:
+            if number < len(self._handles):
+                frame = os.pread(self._handles[number], length + _FOOTER_BYTES, offset + _HEADER_BYTES)
+            else:  # one of many: opened for this record alone, so that no other thread can close it meanwhile
+                with open(self.files[number], "rb", buffering=0) as stream:
+                    frame = os.pread(stream.fileno(), length + _FOOTER_BYTES, offset + _HEADER_BYTES)
+        except OSError as error:
+            raise _unreadable(self.files[number], error) from error
         payload = frame[:length]
         if len(frame) != length + _FOOTER_BYTES or masked_crc(payload) != int.from_bytes(frame[length:], "little"):
             raise InputError(f"{self.describe(index)} at byte {offset:,}: its checksum is wrong. {_RECREATE}.")
@@ -292,6 +303,10 @@ class RecordIndex:
             self.close()
 
 
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot be read: {error.strerror}. Check the path and its rights.")
+
+
 def _scan(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Offsets of the frames of a file and lengths of their payloads."""
     offsets, lengths = array("q"), array("q")
@@ -317,7 +332,7 @@ def _scan(path: Path) -> tuple[np.ndarray, np.ndarray]:
                 lengths.append(length)
                 offset = end
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}. Check the path and its rights.") from error
+        raise _unreadable(path, error) from error
     return np.frombuffer(offsets, np.int64), np.frombuffer(lengths, np.int64)
 
 

@@ -1,4 +1,6 @@
 import io
+import os
+import resource
 import struct
 import threading
 
@@ -137,6 +139,21 @@ def test_the_index_reads_any_order_over_several_files(tmp_path):
         assert index.file_number.tolist() == [0] * 5 + [1] * 3
         for number, payload in zip((7, 0, 5), index.read_many((7, 0, 5)), strict=True):
             assert_equal(parse_instance(payload), instances[number])
+
+
+def test_more_files_than_a_process_may_have_open_are_read(tmp_path):
+    for number in range(100):
+        write_file(tmp_path / f"{number:03d}.tfrecord", 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 80, hard))
+    try:
+        with RecordIndex(f"{tmp_path}/*.tfrecord") as index:
+            assert index.read_many(range(200)) == index.read_many((0, 1)) * 100
+            (tmp_path / "099.tfrecord").unlink()
+            with pytest.raises(InputError, match=r"099\.tfrecord: cannot be read: No such file"):
+                index.read(199)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_threads_read_the_same_index_at_once(tmp_path):
