@@ -15,7 +15,9 @@ class PredictOptions:
     text: tuple[str, ...] = field(
         default=(), metadata={"help": "texts; for a task on pairs, two", "split": False}
     )  # a comma is text
-    input_file: str = field(default="", metadata={"help": "rows to answer: text, or text<TAB>text, a line"})
+    input_file: str = field(
+        default="", metadata={"help": "rows to answer: text, or text<TAB>text, a line, and no other column"}
+    )
     output_file: str = field(default="", metadata={"help": "where the answers go (left out: the terminal)"})
     batch_size: int = field(default=64, metadata={"help": "rows computed at once"})
 

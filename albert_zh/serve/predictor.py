@@ -120,8 +120,12 @@ def run(options: PredictOptions) -> list[Prediction]:
         places = []
         for number, columns in read_tsv(options.input_file):
             places.append(f"{options.input_file}:{number}")
-            if len(columns) < 1 + pair:
-                raise InputError(f"{places[-1]}: one column; the task takes text<TAB>text.")
+            if len(columns) != 1 + pair:
+                wanted = "2, text<TAB>text" if pair else "1, the text"
+                raise InputError(
+                    f"{places[-1]}: {len(columns)} column{'s'[: len(columns) > 1]}; the task "
+                    f"{classifier.task.name!r} takes {wanted}. Leave labels, numbers and a header out."
+                )
             texts.append((columns[0], columns[1]) if pair else columns[0])
         if not texts:
             raise InputError(f"{options.input_file}: no rows. Write one text, or text<TAB>text, a line.")

@@ -86,7 +86,8 @@ def test_the_command_answers_a_file_and_a_text(moved, tmp_path, capsys):
     ("words", "message"),
     [
         (["--text", "天地"], "takes two texts, got 1"),
-        (["--input_file=in.tsv"], "in.tsv:2: one column"),
+        (["--input_file=in.tsv"], "in.tsv:2: 1 column; the task 'lcqmc' takes 2, text<TAB>text"),
+        (["--input_file=labelled.tsv"], "labelled.tsv:1: 3 columns; the task 'lcqmc' takes 2, text<TAB>text"),
         (["--input_file=blank.tsv"], "blank.tsv:1: empty"),
         (["--input_file=none.tsv"], "none.tsv: no rows"),
         (["--input_file=missing.tsv"], "missing.tsv: cannot be read"),
@@ -99,9 +100,20 @@ def test_what_cannot_be_answered_is_named_and_leaves_no_file(moved, tmp_path, mo
     (tmp_path / "in.tsv").write_text("天\t地\n天地\n", encoding="utf-8")
     (tmp_path / "blank.tsv").write_text("天\t \n", encoding="utf-8")
     (tmp_path / "none.tsv").write_text("\n\n", encoding="utf-8")
+    (tmp_path / "labelled.tsv").write_text("天\t地\t1\n", encoding="utf-8")
     assert main(["predict", str(moved), "--output_file=out.tsv", *words]) == 2
     assert message in capsys.readouterr().err
-    assert {file.name for file in tmp_path.iterdir()} == {"in.tsv", "blank.tsv", "none.tsv"}
+    assert {file.name for file in tmp_path.iterdir()} == {"in.tsv", "blank.tsv", "none.tsv", "labelled.tsv"}
+
+
+def test_a_label_column_is_not_answered_for_the_text(moved, tmp_path, capsys):
+    folder = tmp_path / "sentiment"
+    shutil.copytree(moved, folder)
+    about = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    (folder / "task.json").write_text(json.dumps(about | {"task": "chnsenticorp"}), encoding="utf-8")
+    (tmp_path / "in.tsv").write_text("1\t酒店很好\n", encoding="utf-8")
+    assert main(["predict", str(folder), f"--input_file={tmp_path}/in.tsv"]) == 2
+    assert "in.tsv:1: 2 columns; the task 'chnsenticorp' takes 1, the text. Leave labels" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_finished_or_not_whole_is_refused(moved, tmp_path):
