@@ -123,7 +123,7 @@ def atomic_writer(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[
         InputError: the folder cannot be written or the disk is full; nothing is left behind.
     """
     path = Path(path)
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         try:
@@ -147,7 +147,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     Yields the temporary folder to fill.
     """
     path = Path(path)
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
         old = None
@@ -187,7 +187,8 @@ def sha256(path: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns what can go wrong with the disk while ``path`` is written into an InputError that says what to do."""
     try:
         yield
     except OSError as error:

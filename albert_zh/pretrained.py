@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +31,16 @@ class Source:
     Attributes:
         prefix: of the checkpoint (the path without ``.index``).
         config: its shape; the family is the checkpoint's own.
-        vocabulary: the vocabulary beside the checkpoint, if there is one.
+        vocabulary: the vocabulary beside the checkpoint, if there is one and not several.
         shapes: variable name to shape.
+        rivals: the vocabularies beside the checkpoint, if there are several.
     """
 
     prefix: str
     config: AlbertConfig
     vocabulary: Path | None
     shapes: dict[str, tuple[int, ...]]
+    rivals: tuple[Path, ...] = ()
 
 
 def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | None = None) -> Source:
@@ -53,15 +56,20 @@ def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | Non
     """
     prefix = _preferred(path)
     folder = Path(prefix).parent
-    config_path = Path(config_file) if config_file else _one(folder, _CONFIG_PATTERNS)
-    if config_path is None:
+    configs = [Path(config_file)] if config_file else _candidates(folder, _CONFIG_PATTERNS)
+    if not configs:
         raise InputError(
             f"{folder}: no config beside the checkpoint (looked for {', '.join(_CONFIG_PATTERNS)}). "
             "Give it with --bert_config_file."
         )
+    if len(configs) > 1:
+        raise _several(configs)
     listed = tensorflow1.shapes(prefix)
-    config = tensorflow1.adapt_config(AlbertConfig.from_json(config_path), listed, prefix)
-    return Source(prefix, config, _one(folder, _VOCABULARY_PATTERNS), listed)
+    config = tensorflow1.adapt_config(AlbertConfig.from_json(configs[0]), listed, prefix)
+    found = _candidates(folder, _VOCABULARY_PATTERNS)
+    if len(found) > 1:
+        return Source(prefix, config, None, listed, rivals=tuple(found))
+    return Source(prefix, config, found[0] if found else None, listed)
 
 
 def _preferred(path: str | os.PathLike[str]) -> str:
@@ -74,31 +82,38 @@ def _preferred(path: str | os.PathLike[str]) -> str:
     return tensorflow1.find_prefix(path)
 
 
-def _one(folder: Path, patterns: tuple[str, ...]) -> Path | None:
-    for pattern in patterns:
-        found = sorted(folder.glob(pattern))
-        if len(found) > 1:
-            names = ", ".join(file.name for file in found)
-            raise InputError(f"{folder}: several files could be meant: {names}. Name one with its flag.")
-        if found:
-            return found[0]
-    return None
+def _candidates(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    """The files of the first pattern that fits any."""
+    return next((found for pattern in patterns if (found := sorted(folder.glob(pattern)))), [])
+
+
+def _several(files: Sequence[Path]) -> InputError:
+    names = ", ".join(file.name for file in files)
+    return InputError(f"{files[0].parent}: several files could be meant: {names}. Name one with its flag.")
 
 
 def vocabulary_of(source: Source | None, given: str | os.PathLike[str] | None, flag: str = "--vocab_file") -> Path:
     """The vocabulary to use: the checkpoint's own; what the user gave must be the same or the only one.
 
+    Of several beside the checkpoint it is the one that equals what the user gave.
+
     Raises:
-        InputError: none anywhere, two that differ (both hashes are named), or this project's vocabulary for a
-            checkpoint without one: published models have another of the same size, and nothing else would tell.
+        InputError: none anywhere, several and none given, two that differ (the hashes are named), or this project's
+            vocabulary for a checkpoint without one: published models have another of the same size, and nothing else
+            would tell.
     """
-    own = source.vocabulary if source else None
+    own = [path for path in (source.vocabulary, *source.rivals) if path] if source else []
     if given and not os.path.isfile(given):
         raise InputError(f"{flag}={given}: no such file. Give the vocabulary the checkpoint was trained with.")
-    if own and given and sha256(own) != sha256(given):
+    if len(own) > 1 and not given:
+        raise _several(own)
+    same = [path for path in own if not given or sha256(path) == sha256(given)]
+    if own and not same:
+        named = " or ".join(f"{path} (sha256 {sha256(path)[:12]})" for path in own)
+        advice = f"leave {flag} out" if len(own) == 1 else "name one of these"
         raise InputError(
-            f"{flag}={given} (sha256 {sha256(given)[:12]}) is not the vocabulary of the checkpoint, "
-            f"{own} (sha256 {sha256(own)[:12]}). Ids would mean other characters: leave {flag} out."
+            f"{flag}={given} (sha256 {sha256(given)[:12]}) is not the vocabulary of the checkpoint, {named}. "
+            f"Ids would mean other characters: {advice}."
         )
     if source and not own and given and sha256(given) == PROJECT_VOCABULARY:
         folder = Path(source.prefix).parent
@@ -109,7 +124,7 @@ def vocabulary_of(source: Source | None, given: str | os.PathLike[str] | None, f
         )
     if not own and not given:
         raise InputError(f"no vocabulary: none lies beside the checkpoint and {flag} is not given.")
-    return Path(own or given)
+    return same[0] if same else Path(given)
 
 
 def load_pretrained(
@@ -153,17 +168,32 @@ def save_pretrained(
 
     Args:
         model: of this package.
-        folder: replaced if it exists.
+        folder: new, empty, or holding a model and nothing else, which is replaced.
         vocabulary: copied beside the weights, under the name that ``find`` knows.
         layout: a name of ``LAYOUTS``.
 
     Raises:
-        InputError: an unknown layout, or the folder cannot be written.
+        InputError: an unknown layout, a folder that holds other files, or one that cannot be written.
     """
     if layout not in LAYOUTS:
         raise InputError(f"layout {layout!r}: not one of {', '.join(LAYOUTS)}.")
+    check_replaceable(folder)
     with atomic_folder(folder) as temporary:
         write_model(model, temporary, vocabulary=vocabulary, layout=layout)
+
+
+def check_replaceable(folder: str | os.PathLike[str]) -> None:
+    """Raises InputError when ``save_pretrained`` would take other files away with the folder it replaces."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: a file, where a folder is to be written. Name another folder.")
+    own = re.compile(rf"{re.escape(CHECKPOINT)}\.|albert_config\.json$|vocab\.txt$|spm\.model$")
+    others = sorted(file.name for file in folder.glob("*") if not own.match(file.name))
+    if others:
+        raise InputError(
+            f"{folder}: would be replaced by the model, but holds other files ({', '.join(others[:3])}"
+            f"{' …' if len(others) > 3 else ''}). Name a new folder."
+        )
 
 
 def write_model(

@@ -43,7 +43,7 @@ def model_dir(tmp_path_factory):
 def test_the_shipped_rows_are_trained_scored_and_answered(tmp_path, model_dir):
     done = lcqmc("--sample", "--model_dir", model_dir, "--num_train_epochs=0.02", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    folder = tmp_path / "output" / "lcqmc"
+    folder = tmp_path / "output" / "lcqmc_sample"
     assert (folder / "task.json").exists()
     assert metrics(folder)["steps"] == 1
     count = len((Path(CHECKOUT) / "data" / "lcqmc" / "test.txt").read_text(encoding="utf-8").splitlines())

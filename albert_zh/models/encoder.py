@@ -86,6 +86,7 @@ class Embeddings(keras.layers.Layer):
         self.built = True
 
     def call(self, input_ids, segment_ids, training=False):
+        """ids (B, L), segments (B, L) -> (B, L, E) in the google family, (B, L, H) in brightmart's."""
         length = ops.shape(input_ids)[1]
         x = ops.take(self.word, input_ids, axis=0)  # (B, L) -> (B, L, E)
         if self.projection is not None:

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from albert_zh.files import InputError, atomic_writer, read_json
+from albert_zh.files import InputError, atomic_writer
+from albert_zh.pretrain.manifest import find_manifest
 from albert_zh.pretrain.records import MaskedInstance, RecordIndex, parse_instance
 from albert_zh.text.tokenizer import Encoding, Tokenizer, load_tokenizer
 from albert_zh.text.words import Segmenter, make_segmenter, segment, word_numbers
@@ -106,7 +106,7 @@ def run(options: InspectOptions) -> None:
         if options.start >= len(index):
             raise InputError(f"{options.input_file}: has {len(index):,} records, none at --start={options.start}.")
         numbers = range(options.start, min(options.start + options.num, len(index)))
-        instances = [(number, _parse(index, number)) for number in numbers]
+        instances = [(number, read_instance(index, number)) for number in numbers]
         print(f"{options.input_file}: {len(index):,} records, {int(index.length.sum()) / 1e6:.1f} MB")
     if manifest:
         counted = ", ".join(f"{name} {share:.2%}" for name, share in manifest["shares"].items())
@@ -120,17 +120,6 @@ def run(options: InspectOptions) -> None:
         with atomic_writer(options.html) as stream:
             stream.write(page(options.input_file, instances, tokenizer, segmenter))
         print(f"\nwritten: {options.html}")
-
-
-def find_manifest(record_file: Path) -> dict[str, Any] | None:
-    """The manifest in the file's folder that lists it, if there is one."""
-    own = record_file.with_name(record_file.name + ".manifest.json")
-    for path in dict.fromkeys((own, *sorted(record_file.parent.glob("*.manifest.json")))):
-        if path.is_file():
-            manifest = read_json(path)
-            if any(Path(entry["file"]).name == record_file.name for entry in manifest.get("outputs", ())):
-                return manifest
-    return None
 
 
 def shown_tokens(instance: MaskedInstance, tokenizer: Tokenizer, segmenter: Segmenter) -> list[ShownToken]:
@@ -229,7 +218,8 @@ def page(title: str, instances: list[tuple[int, MaskedInstance]], tokenizer: Tok
     )
 
 
-def _parse(index: RecordIndex, number: int) -> MaskedInstance:
+def read_instance(index: RecordIndex, number: int) -> MaskedInstance:
+    """One instance. Raises InputError naming the file and the record when it is none."""
     try:
         return parse_instance(index.read(number))
     except InputError as error:

@@ -79,7 +79,7 @@ class RunFiles:
             self._refuse_another_run(finished)
         with self._locked():
             if self._unfinished_identity() not in (None, self.identity):
-                self._remove_parts()
+                self._empty_parts()
             self.manifest.unlink(missing_ok=True)
             for output in (*self.all_outputs, self.manifest):
                 for left in output.parent.glob(f".{output.name}.*.tmp"):
@@ -181,6 +181,11 @@ class RunFiles:
             path.unlink(missing_ok=True)
         self._remove_parts()
 
+    def _empty_parts(self) -> None:
+        for left in self.parts.iterdir():
+            if left.name != "lock":  # without its file the lock held would keep nobody out
+                left.unlink()
+
     def _remove_parts(self) -> None:
         shutil.rmtree(self.parts, ignore_errors=True)
 
@@ -210,6 +215,17 @@ class RunFiles:
             for path in self.all_outputs:
                 if path.exists():
                     raise InputError(f"{path}: exists, without a manifest that says what it holds. {advice}")
+
+
+def find_manifest(record_file: Path) -> dict[str, Any] | None:
+    """The manifest in a record file's folder that lists it, if there is one."""
+    own = record_file.with_name(record_file.name + ".manifest.json")
+    for path in dict.fromkeys((own, *sorted(record_file.parent.glob("*.manifest.json")))):
+        if path.is_file():
+            manifest = read_json(path)
+            if any(Path(entry["file"]).name == record_file.name for entry in manifest.get("outputs", ())):
+                return manifest
+    return None
 
 
 def parts_folder(output: Path) -> Path:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from albert_zh.config import AlbertConfig
-from albert_zh.files import InputError, read_json
-from albert_zh.pretrain.inspect import find_manifest, masked_example_html
-from albert_zh.pretrain.records import RecordIndex, parse_instance
+from albert_zh.files import InputError, read_json, sha256
+from albert_zh.pretrain.inspect import masked_example_html, read_instance
+from albert_zh.pretrain.manifest import find_manifest
+from albert_zh.pretrain.records import RecordIndex
 from albert_zh.report.charts import Chart, Curve
 from albert_zh.report.content import (
     Report,
@@ -64,7 +65,7 @@ class FinetunedFolder:
     def read(cls, folder: str) -> FinetunedFolder:
         """Raises InputError when the run there has not finished or dev was not scored."""
         metrics = _finished(Path(folder), "metrics.json")
-        if "dev" not in metrics:
+        if "dev" not in metrics.get("scored", ()):
             raise InputError(f"{folder}: dev was not scored there. Run finetune with --do_eval=true on that folder.")
         return cls(Path(folder), metrics)
 
@@ -83,6 +84,12 @@ class FinetunedFolder:
                 f"{self.folder}: its rows came from {data_dir}, which is not there. Put them back, or call report "
                 "from the folder that finetune was called from."
             )
+        path = self.task.find(split, data_dir)
+        if split != "train" and sha256(path) != self.metrics["scored"].get(split):
+            raise InputError(
+                f"{path}: not the rows that {self.folder} answered (sha256 {sha256(path)[:12]}). Put those back, or "
+                f"run finetune with --do_eval=true --do_predict=true on that folder to answer these."
+            )
         return self.task.read(split, data_dir)
 
     def predictions(self, split: str, rows: list[Row]) -> list[Prediction]:
@@ -90,8 +97,8 @@ class FinetunedFolder:
         predictions = self.task.read_predictions(path)
         if len(predictions) != len(rows):
             raise InputError(
-                f"{path}: {len(predictions):,} predictions, but {self.settings['data_dir']} now has {len(rows):,} "
-                f"{split} rows. Predict again, or put the rows back that were scored."
+                f"{path}: {len(predictions):,} predictions for {len(rows):,} {split} rows. Run finetune with "
+                "--do_eval=true --do_predict=true on that folder again."
             )
         return predictions
 
@@ -184,8 +191,8 @@ def _task(shown: FinetunedFolder, compared: list[tuple[str, FinetunedFolder]]) -
 
 def _dev_score(other: FinetunedFolder, shown: FinetunedFolder) -> float:
     """The other run's dev score, which must have been measured on the same rows."""
-    ours, theirs = (folder.settings.get("dev_sha256") for folder in (shown, other))
-    if ours and theirs and ours != theirs:
+    ours, theirs = (folder.metrics["scored"]["dev"] for folder in (shown, other))
+    if ours != theirs:
         raise InputError(
             f"--compare {other.folder}: scored on another dev file than {shown.folder} ({theirs[:12]}, {ours[:12]}). "
             "Compare runs on the same rows."
@@ -197,7 +204,7 @@ def _finetuning_fact(shown: FinetunedFolder) -> tuple[str, str]:
     metrics, settings = shown.metrics, shown.settings
     name = f"微调 Fine-tuning {shown.task.name}"
     if "steps" not in metrics:  # scored alone, not trained here
-        return name, f"{metrics['dev']['rows']:,} dev rows scored"
+        return name, f"{metrics['dev']['rows']:,.0f} dev rows scored"
     return name, (
         f"{metrics['steps']:,} updates × {settings['train_batch_size']} rows, rate {settings['learning_rate']:.3g}, "
         f"{metrics['parameters']:,} parameters, seed {settings['random_seed']}"
@@ -261,7 +268,7 @@ def _pretraining_facts(folder: Path) -> list[tuple[str, str]]:
 def _masked_example(record_file: str, manifest: dict[str, Any] | None, pretrained: Path) -> str:
     tokenizer = _tokenizer(pretrained)
     with RecordIndex(record_file) as records:
-        instances = (parse_instance(records.read(number)) for number in range(min(len(records), LOOKED_AT)))
+        instances = [read_instance(records, number) for number in range(min(len(records), LOOKED_AT))]
         shown = min(instances, key=lambda instance: abs(len(instance.input_ids) - READABLE_TOKENS))
     if int(shown.original_ids.max()) >= tokenizer.vocab_size:
         raise InputError(f"{record_file}: made with a larger vocabulary than {tokenizer.path}. Give its own records.")

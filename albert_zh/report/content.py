@@ -108,7 +108,6 @@ class Report:
         data: tables of counts.
         commands: (what it does, command line) that repeat the run.
         next_steps: (what it does, command line) worth typing next.
-        summary: one or two sentences under the heading.
     """
 
     title: str
@@ -119,7 +118,6 @@ class Report:
     data: tuple[Table, ...] = ()
     commands: tuple[tuple[str, str], ...] = ()
     next_steps: tuple[tuple[str, str], ...] = ()
-    summary: str = ""
 
 
 # Making the parts from a run

@@ -57,14 +57,13 @@ def render_report(report: Report) -> str:
         for anchor, chinese, english, content in sections
     )
     facts = "".join(f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}</dd></div>" for name, value in report.facts)
-    summary = f'<p class="lead">{escaped(report.summary)}</p>' if report.summary else ""
     return (
         '<!DOCTYPE html>\n<html lang="zh-CN">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{escaped(report.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"<header><h1>{escaped(report.title)}</h1>{summary}"
+        f"<header><h1>{escaped(report.title)}</h1>"
         f"{f'<dl class=facts>{facts}</dl>' if facts else ''}<nav>{links}</nav></header>\n"
         f"<main>\n{body}</main>\n</body>\n</html>\n"
     )

@@ -36,7 +36,6 @@ h2 {
 }
 h3 { font-size: 16px; line-height: 1.4; margin: 32px 0 10px }
 h2 [lang=en],h3 [lang=en] { font: 400 .72em var(--sans); color: var(--soft); margin-left: .45em }
-.lead { font-size: 17px; max-width: 46em; margin: 0 0 22px; color: var(--soft) }
 dl.facts {
   display: flex; flex-wrap: wrap; gap: 1px; margin: 22px 0; background: var(--rule); border: 1px solid var(--rule);
   border-radius: 8px; overflow: hidden;

@@ -17,8 +17,9 @@ class MajorityBaseline:
 
     Attributes:
         label: the most frequent of the training rows.
-        accuracy: share right of the scored rows; this is the baseline.
-        best_accuracy: share of the label most frequent among the scored rows themselves; an upper bound.
+        accuracy: share right of the scored rows.
+        best_accuracy: share of the label most frequent among the scored rows themselves; an upper bound, and the
+            baseline.
     """
 
     label: str

@@ -14,7 +14,7 @@ import numpy as np
 
 from albert_zh.files import InputError, atomic_writer, read_lines, read_tsv
 from albert_zh.tasks import metrics
-from albert_zh.tasks.submission import write_label_submission
+from albert_zh.tasks.submission import check_ids, write_label_submission
 from albert_zh.tasks.task import Features, HeadSpec, Prediction, Row, Task, paired
 from albert_zh.text.packing import pack_pair
 
@@ -213,6 +213,8 @@ class ClassificationTask(Task):
             logger.info("%s: %d rows without a gold label left out (label %s)", path, left_out, self.no_gold)
         if not rows:
             raise InputError(f"{path}: the file holds no rows. Give a file with one row a line.")
+        if self.submission and split in self.submission.files:  # not after hours of training
+            check_ids(self.submission.files[split], [row.where for row in rows], [row.id for row in rows])
         return rows
 
     def _label(self, value: Any, where: str, split: str) -> str | None:

@@ -20,16 +20,6 @@ class ClassScores:
     support: np.ndarray
 
 
-def accuracy(gold: np.ndarray, predicted: np.ndarray) -> float:
-    """Share of rows whose predicted label is the gold one.
-
-    >>> accuracy(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]))
-    0.75
-    """
-    gold, predicted = _same_length(gold, predicted)
-    return float(np.mean(gold == predicted))
-
-
 def confusion_matrix(gold: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Counts of rows, int64 (C, C): row is the gold label, column the predicted one.
 

@@ -32,6 +32,17 @@ class Submission:
             raise ValueError(f"submission format {self.format!r} is not one of {', '.join(FORMATS)}.")
 
 
+def check_ids(name: str, places: Sequence[str], ids: Sequence[object]) -> None:
+    """Raises InputError unless each id, of the row at the same number of ``places``, is text or a number, and new."""
+    seen: set[object] = set()
+    for place, row_id in zip(places, ids, strict=True):
+        if isinstance(row_id, bool) or not isinstance(row_id, str | int):
+            raise InputError(f"{place}: the id {row_id!r} is neither text nor a whole number. Fix the row.")
+        if row_id in seen:
+            raise InputError(f"{name}: id {row_id!r} comes twice, again at {place}. Give each test row its own id.")
+        seen.add(row_id)
+
+
 def write_label_submission(
     submission: Submission,
     folder: str | os.PathLike[str],
@@ -68,11 +79,8 @@ def write_label_submission(
                 f"{name}: row {after[0]}:{after[1]} comes after {before[0]}:{before[1]}. "
                 "A submission answers one test file, in its order."
             )
-    seen: set[str | int] = set()
-    for place, row_id, answer in zip(places, ids, answers, strict=True):
-        if row_id in seen:
-            raise InputError(f"{name}: id {row_id!r} comes twice, again at {place}. Give each test row its own id.")
-        seen.add(row_id)
+    check_ids(name, places, ids)
+    for place, answer in zip(places, answers, strict=True):
         if answer not in labels:
             raise InputError(f"{name}: the answer {answer!r} for {place} is not a label of the task.")
     path = Path(folder, name)

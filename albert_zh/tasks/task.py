@@ -102,7 +102,6 @@ class Recipe:
         batch_size: rows a step.
         learning_rate: peak of the schedule.
         epochs: passes over the training rows.
-        warmup: share of the steps over which the rate rises from 0.
         learning_rates: rates worth sweeping, where some were published.
     """
 
@@ -110,7 +109,6 @@ class Recipe:
     batch_size: int
     learning_rate: float
     epochs: int
-    warmup: float = 0.1
     learning_rates: tuple[float, ...] = ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from albert_zh.convert.tensorflow1 import read_checkpoint, write_checkpoint
 from albert_zh.files import InputError, read_json, write_json
+from albert_zh.pretrained import Source
 
 _STEP = re.compile(r"^model\.ckpt-(\d+)\.index$")
 RUN_FILE = "run.json"
@@ -62,16 +63,50 @@ class Checkpoints:
         return Saved(int(step), float(best), int(best_step), arrays)
 
 
-def claim_folder(folder: Path, run: Mapping[str, object], *, overwrite: bool = False) -> None:
+def check_folder(folder: Path, *, overwrite: bool = False, source: Source | None = None) -> None:
+    """What must hold before a run may write into ``folder``, be it new or its own.
+
+    Args:
+        source: the weights the run starts from.
+
+    Raises:
+        InputError: the folder holds checkpoints of somebody else, or the weights the run starts from.
+    """
+    if source and Path(source.prefix).parent.resolve() == Path(folder).resolve():
+        raise InputError(
+            f"{folder}: is --output_dir and also the folder of --init_checkpoint ({source.prefix}), which the run "
+            "would replace. Give another --output_dir."
+        )
+    if not overwrite and not (folder / RUN_FILE).exists() and any(folder.glob("*.ckpt*")):
+        raise InputError(
+            f"{folder}: already holds checkpoints that this project did not train. Give another --output_dir."
+        )
+
+
+def claim_folder(
+    folder: Path,
+    run: Mapping[str, object],
+    *,
+    overwrite: bool = False,
+    source: Source | None = None,
+    products: Iterable[str] = (),
+) -> None:
     """Marks ``folder`` as that of this run, or checks that it already is.
 
     A run that left no checkpoint has nothing to lose and gives way: its options were corrected.
+
+    Args:
+        run: what two runs share when one may go on where the other stopped.
+        overwrite: drop what is held there, the same run included.
+        source: the weights the run starts from.
+        products: patterns of files, beside checkpoints and logs, that a dropped run would leave to this one.
 
     Raises:
         InputError: the folder holds another run, or files that are no run of this project.
     """
     folder = Path(folder)
     path = folder / RUN_FILE
+    check_folder(folder, overwrite=overwrite, source=source)
     overwrite = overwrite or not any(folder.glob("*.ckpt*"))
     if path.exists():
         held = read_json(path)
@@ -83,14 +118,11 @@ def claim_folder(folder: Path, run: Mapping[str, object], *, overwrite: bool = F
                 f"{f' (and {len(differing) - 1} more differ)' if len(differing) > 1 else ''}. "
                 "Give another --output_dir, or the same options to go on with that run, or --overwrite=true to drop it."
             )
-        if not differing:
+        if not differing and not overwrite:
             return
-    elif not overwrite:
-        raise InputError(
-            f"{folder}: already holds checkpoints that this project did not train. Give another --output_dir."
-        )
-    if overwrite and folder.is_dir():
-        for file in [*folder.glob("model.ckpt-*"), *folder.glob("albert_model.ckpt*"), *folder.glob("*log.csv")]:
+    if folder.is_dir():
+        patterns = "model.ckpt-*", "albert_model.ckpt*", "log.csv", "eval_results.json", *products
+        for file in {file for pattern in patterns for file in folder.glob(pattern)}:
             file.unlink()
         shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     write_json(path, dict(run))

@@ -14,7 +14,7 @@ from albert_zh.config import AlbertConfig
 from albert_zh.convert import tensorflow1
 from albert_zh.files import InputError, read_json, sha256, write_json
 from albert_zh.models.heads import AlbertForClassification
-from albert_zh.tasks import get_task
+from albert_zh.tasks import Task, get_task
 from albert_zh.tasks.baselines import trivial_baselines
 from albert_zh.text.tokenizer import load_tokenizer
 from albert_zh.training import strategy as devices
@@ -39,6 +39,12 @@ def run(options: FinetuneOptions) -> dict[str, Any]:
         InputError: files that cannot be used, an output folder of another run, a non-finite loss.
     """
     return _Finetuning(options).run()
+
+
+def finished_files(task: Task) -> tuple[str, ...]:
+    """Patterns of the files, weights and logs aside, that say what a finished run came to."""
+    submissions = task.submission.files.values() if task.submission else ()
+    return TASK_FILE, METRICS_FILE, "*_predictions.tsv", *submissions
 
 
 class _Finetuning:
@@ -199,13 +205,15 @@ class _Finetuning:
             if options.do_train:
                 self.source = pretrained.find(self.folder)
             metrics = self._earlier_metrics()
-            if options.do_train and all(split in metrics for split in rows if split != "train"):
+            if options.do_train and all(split in metrics["scored"] for split in rows if split != "train"):
                 print(f"{self.folder}: finished before, nothing to do", flush=True)
                 return metrics
             self.loop = self._loop(0)
         metrics["settings"]["data_dir"] = options.data_dir
         scores = self._score(rows, features)
-        metrics |= scores | {"baselines": metrics.get("baselines", {}) | scores["baselines"]}
+        for name in ("baselines", "scored"):
+            scores[name] = metrics.get(name, {}) | scores[name]
+        metrics |= scores
         if self.chief:
             self._write(metrics)
         return metrics
@@ -218,20 +226,25 @@ class _Finetuning:
         return read_json(self.folder / RUN_FILE) == json.loads(json.dumps(self._identity()))
 
     def _earlier_metrics(self) -> dict[str, Any]:
-        """What is known of the model that is used, without its scores on other data."""
-        metrics = {"task": self.task.name, "settings": {}} | self._about(METRICS_FILE)
-        if metrics["settings"].get("data_dir") != self.options.data_dir:
-            metrics = {key: value for key, value in metrics.items() if key not in (*self.task.files, "baselines")}
+        """What is known of the model that is used, without scores of files that are not those of --data_dir now."""
+        task, data_dir = self.task, self.options.data_dir
+        metrics = {"task": task.name, "settings": {}, "scored": {}, "baselines": {}} | self._about(METRICS_FILE)
+        for split in task.files:
+            held = task.has(split, data_dir) and sha256(task.find(split, data_dir)) == metrics["scored"].get(split)
+            if not held or not (self.folder / f"{split}_predictions.tsv").is_file():
+                for values in (metrics, metrics["scored"], metrics["baselines"]):
+                    values.pop(split, None)
         return metrics
 
     def _claim(self) -> None:
-        """Makes the folder that of this run; one that holds no weights yet has nothing to lose."""
-
-        overwrite = self.options.overwrite or not any(self.folder.glob("*.ckpt*"))
-        claim_folder(self.folder, self._identity(), overwrite=overwrite)
+        """Makes the folder that of this run."""
         # What a dropped run left would mark this one as finished, or pass for its answers.
-        for file in (self.folder / TASK_FILE, self.folder / METRICS_FILE, *self.folder.glob("*_predictions.tsv")):
-            file.unlink(missing_ok=True)
+        products = finished_files(self.task)
+        claim_folder(
+            self.folder, self._identity(), overwrite=self.options.overwrite, source=self.source, products=products
+        )
+        for file in (file for pattern in products for file in self.folder.glob(pattern)):
+            file.unlink()
 
     def _train(self, features) -> dict[str, Any]:
         options, train_set = self.options, features["train"]
@@ -315,17 +328,21 @@ class _Finetuning:
         return logits, float(np.mean(log_sum - logits[np.arange(len(logits)), features.labels]))
 
     def _score(self, rows, features) -> dict[str, Any]:
-        """Dev scores, test answers, the baselines beside them; writes predictions and submission files."""
+        """Dev scores, test answers, the baselines beside them; writes predictions and submission files.
+
+        ``scored`` holds the SHA-256 of each file answered: other rows under its name are then told from it.
+        """
 
         options, task, result = self.options, self.task, {}
         train_rows = rows.get("train") or (
             task.read("train", options.data_dir) if task.has("train", options.data_dir) else ()
         )
-        result["baselines"] = {}
+        result |= {"baselines": {}, "scored": {}}
         for split in rows:
             if split == "train":
                 continue
             predictions = task.decode(self._answer(features[split]), features[split])
+            result["scored"][split] = sha256(task.find(split, options.data_dir))
             known = all(row.label is not None for row in rows[split])
             result[split] = task.score(predictions, rows[split]) if known else {"rows": len(rows[split])}
             if known and train_rows:

@@ -1,4 +1,4 @@
-"""The numbers of a run over its steps: a CSV file, TensorBoard events, and both right after a resume."""
+"""The numbers of a run over its steps: a CSV file, right after a resume as well, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from albert_zh.files import atomic_writer
+from albert_zh.files import InputError, atomic_writer, explained
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -21,7 +21,8 @@ LOG_FILE = "log.csv"
 class RunLog:
     """Rows (step, split, name, value) in ``log.csv`` and TensorBoard under ``tensorboard/``.
 
-    Rows of steps after ``resumed_step`` are dropped first: the resumed run writes them again.
+    Rows of steps after ``resumed_step`` are dropped first: the resumed run writes them again. TensorBoard's own files
+    only grow, so that it shows the points of such steps twice.
     """
 
     HEADER = ("step", "split", "name", "value")
@@ -47,17 +48,24 @@ class RunLog:
 
         if split not in self._events:
             self._events[split] = tf.summary.create_file_writer(str(self._folder / "tensorboard" / split))
-        with self._events[split].as_default(step=step):
-            for name, value in values.items():
-                self._csv.writerow((step, split, name, repr(float(value))))
-                tf.summary.scalar(name, value)
-        self._events[split].flush()
-        self._stream.flush()
+        with explained(self.path):
+            self._csv.writerows((step, split, name, repr(float(value))) for name, value in values.items())
+            self._stream.flush()
+        try:
+            with self._events[split].as_default(step=step):
+                for name, value in values.items():
+                    tf.summary.scalar(name, value)
+            self._events[split].flush()
+        except tf.errors.OpError as error:
+            raise InputError(
+                f"{self._folder / 'tensorboard'}: cannot be written: {str(error).splitlines()[0]}. Free some space."
+            ) from error
 
     def sync(self) -> None:
         """Forces the CSV to disk; called before a checkpoint is written, so that no log lags behind one."""
         if self._write:
-            os.fsync(self._stream.fileno())
+            with explained(self.path):
+                os.fsync(self._stream.fileno())
 
     def close(self) -> None:
         if self._write:

@@ -47,7 +47,7 @@ class Loop:
         optimizer: a name of ``optimizers.RULES``; None for evaluation only.
         clip_norm: largest global norm of the gradient.
         accumulate: A, micro-batches a replica per update.
-        jit_compile: compile the step with XLA.
+        jit_compile: compile the step with XLA; a TPU compiles by itself.
         any_shape: trace once for batches of every shape, instead of anew for each: for batches of many widths that
             are not compiled.
         seed: of the dropout masks; they are a function of (seed, step, replica, micro-batch, layer), so that a
@@ -70,6 +70,7 @@ class Loop:
     ):
         self.model, self.objective, self.strategy = model, objective, strategy
         self.clip_norm, self.accumulate, self.seed = clip_norm, accumulate, seed
+        jit_compile = jit_compile and not isinstance(strategy, tf.distribute.TPUStrategy)
         self.keras_variables = list(names.values())
         self.variables = [variable.value for variable in self.keras_variables]
         with strategy.scope():
@@ -226,7 +227,7 @@ class Loop:
         return {name: sums[name] / max(counts[name], 1.0) for name in sums}
 
     def predict(self, batch: Arrays, output: str) -> np.ndarray:
-        """One output of the model for one batch, on this process's first device."""
+        """One output of the model, such as "logits" (B, C), for one batch, on this process's first device."""
         weights = [tf.convert_to_tensor(variable) for variable in self.variables]
         tensors = {name: tf.convert_to_tensor(array) for name, array in batch.items()}
         if self._forward in self._untraced:

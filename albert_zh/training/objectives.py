@@ -9,6 +9,7 @@ import tensorflow as tf
 
 
 def _cross_entropy_and_hits(logits, labels, weights):
+    """Weighted sums over all places of -log p(label), in nats, and of hits: logits (…, V), labels and weights (…)."""
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
     hits = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32) == labels, tf.float32)
     return tf.reduce_sum(losses * weights), tf.reduce_sum(hits * weights)
@@ -17,7 +18,9 @@ def _cross_entropy_and_hits(logits, labels, weights):
 class PretrainingObjective:
     """Mean masked-LM cross-entropy over the masked tokens plus mean sentence-order cross-entropy over the rows, nats.
 
-    Lan et al. 2019, section 3.1. Equals, for logits z and labels y, mean(logsumexp(z) - z[y]) in float32.
+    Lan et al. 2019, section 3.1. Equals, for logits z and labels y, mean(logsumexp(z) - z[y]) in float32. Outputs hold
+    ``mlm_logits`` (B, P, V) and ``sop_logits`` (B, 2); batches ``masked_lm_ids`` and ``masked_lm_weights`` (B, P),
+    ``next_sentence_labels`` and ``row_weights`` (B,).
     """
 
     losses = ("mlm_loss", "sop_loss")

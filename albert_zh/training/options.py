@@ -12,6 +12,8 @@ PUBLISHED_BATCH, PUBLISHED_RATE = 4096, 0.00176
 #: Updates from which XLA's compile time is won back: of one shape in pretraining, of a few in fine-tuning
 #: (benchmarks/finetune.py).
 PRETRAIN_COMPILE_FROM, FINETUNE_COMPILE_FROM = 100, 400
+#: What ``--distribution_strategy`` may be; ``strategy.make_strategy`` says what each means.
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,14 @@ class PretrainOptions:
         default="auto",
         metadata={
             "help": "devices: auto takes all GPUs of the machine",
-            "choices": ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu"),
+            "choices": STRATEGIES,
         },
     )
     use_tpu: bool = field(default=False, metadata={"help": "the same as --distribution_strategy=tpu"})
     tpu_name: str = field(default="", metadata={"help": "name or grpc:// address of the TPU"})
     tpu_zone: str = field(default="", metadata={"help": "zone of the TPU"})
     gcp_project: str = field(default="", metadata={"help": "project of the TPU"})
-    overwrite: bool = field(default=False, metadata={"help": "drop another run held in --output_dir"})
+    overwrite: bool = field(default=False, metadata={"help": "start over: drop the run held in --output_dir"})
     num_tpu_cores: int = field(default=8, metadata={"help": "", "ignored": "the strategy finds the cores"})
     iterations_per_loop: int = field(default=1000, metadata={"help": "", "ignored": "no session loop any more"})
     master: str = field(default="", metadata={"help": "", "ignored": "there is no session master any more"})
@@ -99,6 +101,13 @@ class PretrainOptions:
                 raise InputError(f"--{name}={getattr(self, name)}: must be {least} or more.")
         if not 8 <= self.max_seq_length <= 512:
             raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
+        for name in ("clip_norm", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"--{name}={value}: must be more than 0.")
+        for name in ("num_warmup_steps", "random_seed"):
+            if (getattr(self, name) or 0) < 0:
+                raise InputError(f"--{name}={getattr(self, name)}: must be 0 or more.")
         if not (self.do_train or self.do_eval):
             raise InputError("nothing to do: give --do_train=True, --do_eval=True or both.")
         if self.do_train and not self.bert_config_file and not self.init_checkpoint:
@@ -189,8 +198,10 @@ class FinetuneOptions:
             raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
         for name in ("train_batch_size", "eval_batch_size", "num_train_epochs", "learning_rate"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not 0 < value < math.inf:
                 raise InputError(f"--{name}={value}: must be more than 0.")
+        if self.random_seed < 0:
+            raise InputError(f"--random_seed={self.random_seed}: must be 0 or more.")
         if self.eval_steps < 0:
             raise InputError(f"--eval_steps={self.eval_steps}: must be 0 (four looks an epoch) or more.")
         if not 0 <= self.warmup_proportion < 1:

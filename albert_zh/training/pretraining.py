@@ -11,8 +11,9 @@ import tensorflow as tf
 from albert_zh import pretrained
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import tensorflow1
-from albert_zh.files import InputError, expand_paths, read_json, sha256, write_json
+from albert_zh.files import InputError, expand_paths, sha256, write_json
 from albert_zh.models.heads import AlbertForPretraining
+from albert_zh.pretrain.manifest import find_manifest
 from albert_zh.pretrain.records import RecordIndex
 from albert_zh.training import strategy as devices
 from albert_zh.training.batches import PretrainingBatches, ShuffledOrder
@@ -55,6 +56,7 @@ class _Pretraining:
                 f"{self.config.max_position_embeddings} positions."
             )
         self.vocabulary = self._vocabulary()
+        self._check_folders()
         self.chief = devices.is_chief(self.strategy)
         print(f"devices: {devices.describe(self.strategy)}", flush=True)
 
@@ -81,6 +83,18 @@ class _Pretraining:
         self.micro_batch, self.accumulate = self._micro_batches()
         self.checkpoints = Checkpoints(self.folder, options.keep_checkpoint_max)
 
+    def _check_folders(self) -> None:
+        """Raises InputError, before anything is computed, where the finished model could not be left alone."""
+        if not (self.options.export_dir and self.options.do_train):
+            return
+        export, output = Path(self.options.export_dir).resolve(), self.folder.resolve()
+        if output.is_relative_to(export):
+            raise InputError(
+                f"--export_dir={self.options.export_dir}: is, or holds, --output_dir, which gets the finished model "
+                "anyway. Leave it out or name another folder."
+            )
+        pretrained.check_replaceable(export)
+
     def _vocabulary(self) -> Path | None:
         """The vocabulary the finished model is kept with: the flag's, else the one the records' manifest names.
 
@@ -90,20 +104,24 @@ class _Pretraining:
 
         flag = "--spm_model_file" if self.options.spm_model_file else "--vocab_file"
         given = self.options.spm_model_file or self.options.vocab_file
-        for path in expand_paths(self.options.input_file):
-            manifest = Path(f"{path}.manifest.json")
-            if not manifest.is_file():
+        for path in expand_paths((*self.options.input_file, *self.options.eval_input_file)):
+            manifest = find_manifest(path)
+            if not manifest:
                 continue
-            made = read_json(manifest)
-            used, options = made["identity"]["vocabulary"]["sha256"], made["options"]
+            used, options = manifest["identity"]["vocabulary"], manifest["options"]
             own = given or (self.source.vocabulary if self.source else None)
-            if own and Path(own).is_file() and sha256(own) != used:
+            if own and Path(own).is_file() and sha256(own) != used["sha256"]:
                 raise InputError(
-                    f"{path}: made with another vocabulary (sha256 {used[:12]}) than {own} ({sha256(own)[:12]}). "
-                    "Make the records with the vocabulary of the model: create-data --vocab_file."
+                    f"{path}: made with another vocabulary (sha256 {used['sha256'][:12]}) than {own} "
+                    f"({sha256(own)[:12]}). Make the records with the model's vocabulary: create-data --vocab_file."
+                )
+            if used["size"] > self.config.vocab_size:
+                raise InputError(
+                    f"{path}: made with a vocabulary of {used['size']:,} entries, but the config's vocab_size is "
+                    f"{self.config.vocab_size:,}. Make the records with the vocabulary of the model."
                 )
             named = options["spm_model_file"] or options["vocab_file"]
-            if not given and Path(named).is_file() and sha256(named) == used:
+            if not given and Path(named).is_file() and sha256(named) == used["sha256"]:
                 given = named
         if not given and not (self.source and self.source.vocabulary):
             print("no vocabulary is known for these records: give --vocab_file to keep it with the model", flush=True)
@@ -141,6 +159,9 @@ class _Pretraining:
             "config": self.config.to_dict(),
             "records": self.train_rows,
             "record_lengths_sha256": self.train_batches.records.fingerprint,
+            # Which weights were best is known of one dev set alone.
+            "dev_records": len(self.eval_rows) if options.do_eval else 0,
+            "dev_lengths_sha256": self.eval_batches.records.fingerprint if options.do_eval else "",
             "input_file": [str(path) for path in expand_paths(options.input_file)],
             "learning_rate": options.peak_rate,
             "num_warmup_steps": options.warmup_steps,
@@ -189,13 +210,13 @@ class _Pretraining:
             optimizer=published_rule(options.optimizer, self.config.family),
             clip_norm=options.clip_norm,
             accumulate=self.accumulate,
-            jit_compile=compiled and not options.use_tpu,
+            jit_compile=compiled,
             seed=options.random_seed,
         )
         self._announce()
         if options.do_train:
             if self.chief:
-                claim_folder(self.folder, self._identity(), overwrite=options.overwrite)
+                claim_folder(self.folder, self._identity(), overwrite=options.overwrite, source=self.source)
                 # From the start, so that the checkpoints of a run that was stopped can be used as well.
                 pretrained.write_description(self.config, self.folder, vocabulary=self.vocabulary)
             self._train()

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 import tensorflow as tf
 
 from albert_zh.files import InputError
-from albert_zh.training.options import FinetuneOptions, PretrainOptions
+from albert_zh.training.options import STRATEGIES, FinetuneOptions, PretrainOptions
 
-STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")
 _TPU_SECONDS = 20.0
 
 
@@ -104,11 +103,6 @@ def meet(strategy: tf.distribute.Strategy) -> None:
     """Returns once every process of the run has called it: what the chief wrote before is there to be read after."""
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(lambda: tf.constant(1.0)), axis=None)
-
-
-def local_replicas(strategy: tf.distribute.Strategy) -> int:
-    """Replicas that run in this process."""
-    return len(strategy.extended.worker_devices)
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:

@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from albert_zh.files import InputError, read_json, write_json
+from albert_zh import pretrained
+from albert_zh.files import InputError, explained, read_json, write_json
 from albert_zh.tasks import get_task
 from albert_zh.training import finetuning
-from albert_zh.training.checkpoints import RUN_FILE
-from albert_zh.training.finetuning import METRICS_FILE, TASK_FILE
+from albert_zh.training.checkpoints import RUN_FILE, check_folder
+from albert_zh.training.finetuning import METRICS_FILE, TASK_FILE, finished_files
 from albert_zh.training.options import FinetuneOptions
 
 #: What the run.json of a sweep's folder says; each rate's own folder holds the run.
@@ -44,7 +45,11 @@ def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
     Raises:
         InputError: what a single run raises, a rate that is no number, or a folder that holds a single run.
     """
-    folder, metric = Path(options.output_dir), get_task(options.task_name).main_metric
+    folder, task = Path(options.output_dir), get_task(options.task_name)
+    source = (
+        pretrained.find(options.init_checkpoint, options.bert_config_file or None) if options.init_checkpoint else None
+    )
+    check_folder(folder, overwrite=options.overwrite, source=source)
     if (folder / RUN_FILE).exists() and not options.overwrite and read_json(folder / RUN_FILE) != SWEEP:
         raise InputError(
             f"{folder}: holds a run of one learning rate. Give the sweep another --output_dir, or --overwrite=true."
@@ -66,21 +71,22 @@ def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
     scores: dict[float, float] = {}
     for number, (rate, rate_options) in enumerate(runs.items(), 1):
         print(f"\nlearning rate {rate:g} ({number} of {len(runs)})", flush=True)
-        scores[rate] = finetuning.run(rate_options)["dev"][metric]
+        scores[rate] = finetuning.run(rate_options)["dev"][task.main_metric]
     best = max(scores, key=scores.__getitem__)
-    print("\n" + "\n".join(f"rate {rate:g}: dev {metric} {score:.2%}" for rate, score in scores.items()))
+    print("\n" + "\n".join(f"rate {rate:g}: dev {task.main_metric} {score:.2%}" for rate, score in scores.items()))
     print(f"best: {best:g}", flush=True)
     best_folder = Path(runs[best].output_dir)
     if options.do_predict:
         finetuning.run(dataclasses.replace(runs[best], do_predict=True, overwrite=False))
     metrics = read_json(best_folder / METRICS_FILE) | {"sweep": {f"{rate:g}": score for rate, score in scores.items()}}
-    for file in (folder / TASK_FILE, *folder.glob("*_predictions.tsv")):  # of an earlier best
-        file.unlink(missing_ok=True)
-    for file in sorted(best_folder.iterdir()):
-        if file.is_file() and file.name not in (TASK_FILE, METRICS_FILE, RUN_FILE):
-            shutil.copyfile(file, folder / file.name)
-    write_json(folder / METRICS_FILE, metrics)
     write_json(folder / RUN_FILE, SWEEP)
-    shutil.copyfile(best_folder / TASK_FILE, folder / TASK_FILE)  # last: it marks the folder as complete
+    with explained(folder):
+        for file in (file for pattern in finished_files(task) for file in folder.glob(pattern)):  # of an earlier best
+            file.unlink()
+        for file in sorted(best_folder.iterdir()):
+            if file.is_file() and file.name not in (TASK_FILE, METRICS_FILE, RUN_FILE):
+                shutil.copyfile(file, folder / file.name)
+        write_json(folder / METRICS_FILE, metrics)
+        shutil.copyfile(best_folder / TASK_FILE, folder / TASK_FILE)  # last: it marks the folder as complete
     print(f"finished: {folder} (the best model, its metrics and predictions)", flush=True)
     return metrics

@@ -1,6 +1,5 @@
 """The report is read from what the runs left; a folder that is not finished, or no longer fits its rows, is refused."""
 
-import hashlib
 import html
 import json
 import re
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from albert_zh.cli import main
-from albert_zh.files import InputError
+from albert_zh.files import InputError, sha256
 from albert_zh.pretrain.records import MaskedInstance
 from albert_zh.report.collect import ReportOptions, run
 
@@ -49,15 +48,16 @@ def predictions_of(rows, answers):
 
 def write_finetuned(folder, data_dir, accuracy, answers="1101", test="10", **changes):
     """The files of training/finetuning.py that the report reads."""
-    dev_file = (data_dir / "dev.txt").read_bytes()
+    files = {split: data_dir / f"{split}.txt" for split in ("dev", "test")}
     metrics = {
         "task": "lcqmc",
-        "settings": SETTINGS | {"data_dir": str(data_dir), "dev_sha256": hashlib.sha256(dev_file).hexdigest()},
+        "settings": SETTINGS | {"data_dir": str(data_dir)},
         "best_step": 1200,
         "steps": 2400,
         "seconds": 33.5,
         "parameters": 4_081_146,
         "baselines": {"dev": {}},
+        "scored": {split: sha256(file) for split, file in files.items() if file.exists()},
         "dev": {"accuracy": accuracy, "accuracy_low": 0.25, "accuracy_high": 1.0, "rows": 4},
     }
     write(folder / "metrics.json", json.dumps(metrics | changes))
@@ -222,7 +222,7 @@ def test_a_folder_that_is_not_there_is_refused(place):
 
 def test_a_run_without_dev_scores_is_refused(place):
     metrics = json.loads((place / "pairs" / "metrics.json").read_text(encoding="utf-8"))
-    del metrics["dev"]
+    del metrics["dev"], metrics["scored"]["dev"]
     write(place / "pairs" / "metrics.json", json.dumps(metrics))
     with pytest.raises(InputError, match=r"pairs: dev was not scored there.*--do_eval=true"):
         page(place, finetuned_dir=(str(place / "pairs"),))
@@ -230,7 +230,21 @@ def test_a_run_without_dev_scores_is_refused(place):
 
 def test_rows_that_changed_since_they_were_answered_are_refused(place):
     write(place / "data" / "dev.txt", "今天\t今天\t1\n")
-    with pytest.raises(InputError, match=r"dev_predictions\.tsv: 4 predictions, but .*data now has 1 dev rows"):
+    with pytest.raises(InputError, match=r"dev\.txt: not the rows that .*pairs answered .*Put those back"):
+        page(place, finetuned_dir=(str(place / "pairs"),))
+
+
+def test_rows_in_another_order_are_other_rows(place):
+    lines = (place / "data" / "dev.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    write(place / "data" / "dev.txt", "".join(reversed(lines)))
+    with pytest.raises(InputError, match=r"dev\.txt: not the rows that .*pairs answered"):
+        page(place, finetuned_dir=(str(place / "pairs"),))
+
+
+def test_a_prediction_file_that_lacks_rows_is_refused(place):
+    lines = (place / "pairs" / "dev_predictions.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    write(place / "pairs" / "dev_predictions.tsv", "".join(lines[:-1]))
+    with pytest.raises(InputError, match=r"dev_predictions\.tsv: 3 predictions for 4 dev rows"):
         page(place, finetuned_dir=(str(place / "pairs"),))
 
 
@@ -272,7 +286,7 @@ def test_a_pretraining_without_evaluation_or_vocabulary_is_a_page(place):
 
 def test_a_folder_that_was_scored_and_not_trained_is_a_page(place):
     metrics = json.loads((place / "pairs" / "metrics.json").read_text(encoding="utf-8"))
-    kept = {name: metrics[name] for name in ("task", "dev")} | {"settings": {"data_dir": str(place / "data")}}
+    kept = {name: metrics[name] for name in ("task", "dev", "scored")} | {"settings": {"data_dir": str(place / "data")}}
     write(place / "pairs" / "metrics.json", json.dumps(kept))
     (place / "pairs" / "log.csv").unlink()
     (place / "data" / "train.txt").unlink()

@@ -53,7 +53,6 @@ def topic(**changes):
 def whole_report(**changes):
     values = {
         "title": f"训练报告 {EVIL}",
-        "summary": f"总结 {EVIL}",
         "facts": (("模型 Model", "tiny"), ("种子 Seed", f"7 {EVIL}")),
         "tasks": (topic(), topic(name=EVIL)),
         "pretraining": pretraining_charts(masked_lm_loss=(Curve("train", (1, 2), (9.5, 7.25)),), unigram_loss=6.6),

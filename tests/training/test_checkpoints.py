@@ -10,6 +10,7 @@ import pytest
 from albert_zh.convert import tensorflow1
 from albert_zh.convert.tensorflow1 import write_checkpoint
 from albert_zh.files import InputError, read_json
+from albert_zh.pretrained import Source
 from albert_zh.training.checkpoints import RUN_FILE, Checkpoints, claim_folder
 
 ARRAYS = {"a/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "a/kernel/lamb_m": np.ones((2, 3), np.float32)}
@@ -118,16 +119,33 @@ def test_other_files_in_the_folder_do_no_harm(tmp_path):
     assert names(tmp_path) == ["nohup.out", RUN_FILE]
 
 
+def test_weights_a_run_starts_from_are_never_replaced_by_it(tmp_path):
+    write_checkpoint(tmp_path / "albert_model.ckpt", ARRAYS)
+    before = names(tmp_path)
+    source = Source(str(tmp_path / "albert_model.ckpt"), config=None, vocabulary=None, shapes={})
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=r"is --output_dir and also the folder of --init_checkpoint"):
+            claim_folder(tmp_path, RUN, overwrite=overwrite, source=source)
+    assert names(tmp_path) == before
+
+
+def test_overwrite_starts_the_same_run_over(tmp_path):
+    claim_folder(tmp_path, RUN)
+    Checkpoints(tmp_path).save(3, ARRAYS, 0.0, 0)
+    claim_folder(tmp_path, RUN, overwrite=True)
+    assert names(tmp_path) == [RUN_FILE]
+
+
 def test_overwrite_drops_the_other_run_and_nothing_else(tmp_path):
     claim_folder(tmp_path, RUN)
     Checkpoints(tmp_path).save(3, ARRAYS, 0.0, 0)
     write_checkpoint(tmp_path / "model.ckpt-best", ARRAYS)
     write_checkpoint(tmp_path / "albert_model.ckpt", ARRAYS)
-    for name in ("log.csv", "notes.txt"):
+    for name in ("log.csv", "notes.txt", "eval_results.json", "answers.tsv"):
         (tmp_path / name).write_text("x", encoding="utf-8")
     (tmp_path / "tensorboard" / "train").mkdir(parents=True)
     (tmp_path / "tensorboard" / "train" / "events.1").write_text("x", encoding="utf-8")
-    claim_folder(tmp_path, RUN | {"learning_rate": 0.002}, overwrite=True)
+    claim_folder(tmp_path, RUN | {"learning_rate": 0.002}, overwrite=True, products=["answers.*"])
     assert names(tmp_path) == ["notes.txt", RUN_FILE]
     assert read_json(tmp_path / RUN_FILE)["learning_rate"] == 0.002
     assert Checkpoints(tmp_path).latest() is None

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -226,6 +227,63 @@ def test_a_finished_run_is_not_trained_again_and_answers_test_when_asked_later(
     assert "finished before, nothing to do" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_changed_rows_and_lost_answers_are_answered_again(split, tmp_path, finetune_flags, toy, monkeypatch):
+    data, out = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(toy / "pairs", data)
+    flags = finetune_flags(out, data_dir=data)
+    finetune(flags)
+    kept = answers(out)
+    monkeypatch.setattr(Loop, "step", None)  # an update would now fail
+    (out / f"{split}_predictions.tsv").unlink()
+    finetune(flags)
+    assert answers(out) == kept
+    if split == "test":  # another dev file is another run
+        lines = (data / "test.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+        (data / "test.txt").write_text("".join(lines[:-1]), encoding="utf-8")
+        finetune(flags)
+        assert len(table(out / "test_predictions.tsv")) == metrics(out)["test"]["rows"] == len(lines) - 1
+
+
+def test_a_submission_that_could_not_be_written_is_told_before_training(tmp_path, finetune_flags, monkeypatch, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    for split in ("train", "dev"):
+        shutil.copy(SAMPLES / "tnews" / f"{split}.json", data)
+    monkeypatch.setattr(Loop, "step", None)  # an update would fail otherwise
+    flags = finetune_flags(
+        tmp_path / "out",
+        task_name="tnews",
+        data_dir=data,
+        vocab_file=Path(CHECKOUT) / "albert_config" / "vocab.txt",
+        bert_config_file=_with_vocabulary_of_the_project(tmp_path),
+    )
+    for ids, message in (
+        ("3 3", r"id 3 comes twice, again at .*test\.json:2"),
+        ("1 [1]", r"json:2: the id \[1\] is"),
+    ):
+        rows = "".join(f'{{"id": {row_id}, "sentence": "股市大涨"}}\n' for row_id in ids.split())
+        (data / "test.json").write_text(rows, encoding="utf-8")
+        finetune(flags, status=2)
+        assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_folder_of_the_weights_is_no_place_for_the_result(tmp_path, finetune_flags, toy, capsys):
+    pretrained = tmp_path / "pretrained"
+    save_pretrained(
+        AlbertForPretraining(AlbertConfig.from_json(toy / "albert_config.json")), pretrained,
+        vocabulary=toy / "vocab.txt",
+    )  # fmt: skip
+    before = {file.name: file.read_bytes() for file in pretrained.iterdir()}
+    for changes in ({}, {"overwrite": "true"}, {"sweep": "true"}, {"sweep": "true", "overwrite": "true"}):
+        finetune(finetune_flags(pretrained, init_checkpoint=pretrained, **changes), status=2)
+        assert "is --output_dir and also the folder of --init_checkpoint" in capsys.readouterr().err
+    finetune(finetune_flags(pretrained, sweep="true"), status=2)
+    assert "holds checkpoints that this project did not train" in capsys.readouterr().err
+    assert before == {file.name: file.read_bytes() for file in pretrained.iterdir()}
+
+
 # Without training
 
 
@@ -238,8 +296,9 @@ def test_scoring_and_answering_alone_give_what_they_gave_after_training(tmp_path
         for split in ("dev", "test"):
             asked = "do_eval" if split == "dev" else "do_predict"
             assert (out / f"{split}_predictions.tsv").exists() == (asked not in changes)
-            assert metrics(out)[split] == metrics(finetuned)[split]
+            assert (split in metrics(out)) == (asked not in changes)
             if asked not in changes:
+                assert metrics(out)[split] == metrics(finetuned)[split]
                 np.testing.assert_allclose(
                     shares(out / f"{split}_predictions.tsv"), shares(finetuned / f"{split}_predictions.tsv"), atol=1e-5
                 )

@@ -1,11 +1,14 @@
 """The log of a run: one row a value, the same file after a crash and a resume as without one."""
 
 import csv
+import os
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow.python.summary.summary_iterator import summary_iterator
 
+from albert_zh.files import InputError
 from albert_zh.training.logs import RunLog, curve, progress_bar, read_log
 
 
@@ -64,6 +67,16 @@ def test_a_line_cut_by_a_crash_is_left_out(tmp_path):
 def test_a_run_started_anew_drops_the_old_rows(tmp_path):
     write(tmp_path, range(1, 5))
     assert [row[0] for row in read_log(write(tmp_path, [1]))] == ["1", "1"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_is_said(tmp_path):
+    log = RunLog(tmp_path)
+    log._stream.close()
+    log._stream = open("/dev/full", "w", encoding="utf-8", newline="")
+    log._csv = csv.writer(log._stream)
+    with pytest.raises(InputError, match=r"log\.csv: cannot be written: the disk is full"):
+        log.add(1, "train", {"loss": 1.0})
 
 
 def test_only_the_chief_writes(tmp_path):

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import dataclasses
 import io
+import json
 import math
 import shutil
 from pathlib import Path
@@ -182,6 +183,61 @@ def test_another_option_in_the_same_folder_is_refused_and_overwrite_drops_the_ru
     assert read_json(folder / "run.json")["num_train_steps"] == 1
 
 
+def test_a_run_that_chose_its_best_by_dev_does_not_go_on_without_it_or_by_another(pretrain_options, tmp_path):
+    options = pretrain_options(tmp_path / "out", num_train_steps=1, num_warmup_steps=0)
+    run(options)
+    for changes in ({"do_eval": False}, {"eval_input_file": options.input_file[1:]}, {"max_eval_steps": 1}):
+        with pytest.raises(InputError, match="holds another run: dev_"):
+            run(dataclasses.replace(options, **changes))
+
+
+def test_overwrite_starts_the_same_run_over(pretrain_options, tmp_path):
+    options = pretrain_options(tmp_path / "out", num_train_steps=2, num_warmup_steps=0, do_eval=False)
+    run(options)
+    trained = (tmp_path / "out" / "model.ckpt-2.index").stat().st_mtime_ns
+    _, printed = run(dataclasses.replace(options, overwrite=True))
+    assert "going on" not in printed
+    assert (tmp_path / "out" / "model.ckpt-2.index").stat().st_mtime_ns > trained
+
+
+def test_the_exported_model_never_takes_other_files_away(pretrain_options, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x", encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    for export, message in (
+        ("mine", r"mine: would be replaced by the model, but holds other files \(thesis\.txt\)"),
+        ("out", "is, or holds, --output_dir"),
+        (".", "is, or holds, --output_dir"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(pretrain_options(tmp_path / "out", export_dir=str(tmp_path / export)))
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+    assert names(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("place", ["input_file", "eval_input_file"])
+def test_a_manifest_speaks_for_all_its_files_and_for_dev(place, pretrain_options, tiny_config, tmp_path):
+    tiny_config().to_json(tmp_path / "config.json")
+    options = pretrain_options(tmp_path / "out", bert_config_file=str(tmp_path / "config.json"))
+    for number in (0, 1):
+        shutil.copy(options.input_file[number], tmp_path / f"tf-{number}.tfrecord")
+    (tmp_path / "vocab.txt").write_text("[PAD]\n", encoding="utf-8")
+
+    def made_with(**vocabulary):
+        manifest = {
+            "identity": {"vocabulary": {"sha256": "0" * 64, "size": 3} | vocabulary},
+            "options": {"vocab_file": "gone.txt", "spm_model_file": ""},
+            "outputs": [{"file": "tf-0.tfrecord"}, {"file": "tf-1.tfrecord"}],
+        }
+        (tmp_path / "tf-0.tfrecord.manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        return dataclasses.replace(options, **{place: (str(tmp_path / "tf-1.tfrecord"),)})
+
+    with pytest.raises(InputError, match=r"tf-1\.tfrecord: made with another vocabulary"):
+        run(dataclasses.replace(made_with(), vocab_file=str(tmp_path / "vocab.txt")))
+    with pytest.raises(InputError, match=r"tf-1\.tfrecord: made with a vocabulary of 30,000 entries, .* vocab_size is"):
+        run(made_with(size=30_000))
+
+
 # ----------------------------------------------------------------------------------------------------------------- rows
 
 
@@ -341,6 +397,11 @@ def test_defaults_are_the_published_recipe():
         ({"bert_config_file": ""}, "--bert_config_file is missing"),
         ({"micro_batch_size": -1}, "--micro_batch_size=-1: must be 0 or more"),
         ({"log_steps": -1}, "--log_steps=-1: must be 0 or more"),
+        ({"clip_norm": -1.0}, "--clip_norm=-1.0: must be more than 0"),
+        ({"learning_rate": -0.001}, "--learning_rate=-0.001: must be more than 0"),
+        ({"learning_rate": math.nan}, "--learning_rate=nan: must be more than 0"),
+        ({"num_warmup_steps": -5}, "--num_warmup_steps=-5: must be 0 or more"),
+        ({"random_seed": -1}, "--random_seed=-1: must be 0 or more"),
     ],
 )
 def test_options_that_cannot_be_are_refused(changes, message, pretrain_options):
