@@ -271,6 +271,19 @@ def test_another_vocabulary_is_refused_with_both_hashes(source, tmp_path):
     assert sha256(source.vocabulary)[:12] in str(caught.value)
 
 
+def test_of_several_vocabularies_the_one_given_is_used_and_without_one_they_are_named(copied, tmp_path):
+    folder = copied("google_1group")
+    for name in "ab":
+        (folder / f"vocab_{name}.txt").write_text(f"[PAD]\n{name}\n", encoding="utf-8")
+    source = find(folder)
+    assert vocabulary_of(source, folder / "vocab_b.txt") == folder / "vocab_b.txt"
+    with pytest.raises(InputError, match=r"several files could be meant: vocab_a\.txt, vocab_b\.txt"):
+        vocabulary_of(source, None)
+    (tmp_path / "c.txt").write_text("[PAD]\nc\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"not the vocabulary .*vocab_a\.txt .* or .*vocab_b\.txt .*name one of these"):
+        vocabulary_of(source, tmp_path / "c.txt")
+
+
 def test_a_vocabulary_given_serves_where_the_checkpoint_has_none(golden, tmp_path):
     (tmp_path / "v.txt").write_text("[PAD]\n", encoding="utf-8")
     bare = find(golden / "google_1group")

@@ -14,6 +14,7 @@ import pytest
 from albert_zh.files import InputError
 from albert_zh.pretrain import create
 from albert_zh.pretrain.create import CreateDataOptions, run
+from albert_zh.pretrain.manifest import RunFiles
 from albert_zh.pretrain.records import RecordIndex, parse_instance
 from albert_zh.text.words import make_segmenter, tag_words
 
@@ -343,6 +344,16 @@ def test_a_second_process_on_the_same_output_is_refused(options, monkeypatch):
 
     monkeypatch.setattr(create, "run_all", second)
     run(options())
+
+
+def test_a_second_process_is_refused_while_another_runs_leftovers_are_replaced(tmp_path):
+    old, new = (RunFiles((tmp_path / "a.tfrecord",), None, {"ngram": ngram}) for ngram in (1, 2))
+    with old.claim(overwrite=False):
+        (old.parts / "shard-0.train").touch()
+    with new.claim(overwrite=True):
+        assert not (new.parts / "shard-0.train").exists()
+        with pytest.raises(InputError, match="another process is writing it"), new.claim(overwrite=True):
+            pass
 
 
 # ----------------------------------------------------------------------------------------------------------- bad inputs
