@@ -2,7 +2,7 @@
 # Raw text to a fine-tuned model and a report, on the data of this checkout: about 8 minutes on 2 cores.
 # What is finished is used again: run it twice, or after a Ctrl-C, and it goes on where it stopped.
 #   bash quickstart.sh [OUTPUT FOLDER]        default: quickstart_output
-set -Eeuo pipefail
+set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/scripts/common.sh"
 [[ "${1:-}" != -* ]] || fail "usage: bash quickstart.sh [OUTPUT FOLDER]"
 ensure_environment
@@ -13,6 +13,7 @@ stopped() {
   say "Stopped. The same command goes on from here. Where $output holds a run of other text or of another version," \
     "name a new folder: bash quickstart.sh NEW_FOLDER"
 }
+set -o errtrace # functions too
 trap stopped ERR
 step() { printf '\n=== %s\n' "$1" >&2; }
 albert_zh() { "$PYTHON" -m albert_zh "$@"; }
