@@ -51,6 +51,9 @@ if "$sample"; then
   fi
 else
   # One call for both, so that without a network one screen says all there is to fetch.
+  # A bare name would be that of a published one; ./ makes it the user's folder.
+  if [[ -n "$data_dir" && "$data_dir" != /* ]]; then data_dir="./$data_dir"; fi
+  if [[ -n "$model_dir" && "$model_dir" != /* ]]; then model_dir="./$model_dir"; fi
   fetched="$("$PYTHON" -m albert_zh download "${data_dir:-lcqmc}" "${model_dir:-albert_tiny_zh}")"
   data_dir="$(sed -n 1p <<<"$fetched")"
   model_dir="$(sed -n 2p <<<"$fetched")"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import Any
 
 __version__ = "1.0.0"
@@ -15,13 +17,29 @@ _PUBLIC = {
     "load_tokenizer": "albert_zh.text.tokenizer",
     "Classifier": "albert_zh.serve.predictor",
 }
+_WITH_KERAS = ("albert_zh.pretrained", "albert_zh.serve.predictor")
 __all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'albert_zh' has no attribute {name!r}")
+    if _PUBLIC[name] in _WITH_KERAS:
+        _require_tensorflow()
     return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def _require_tensorflow() -> None:
+    """Raises ImportError when Keras has another backend, or was told to; what ``~/.keras/keras.json`` names gives way."""
+    keras = sys.modules.get("keras")
+    if keras is None and not os.environ.get("KERAS_BACKEND"):
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    backend = keras.config.backend() if keras else os.environ["KERAS_BACKEND"]
+    if backend != "tensorflow":
+        raise ImportError(
+            f"Keras is set to run on {backend!r}, but albert_zh runs on TensorFlow. "
+            "Set KERAS_BACKEND=tensorflow before keras is first imported."
+        )
 
 
 def __dir__() -> list[str]:

@@ -123,6 +123,8 @@ def _dispatch(words: list[str], program: str | None) -> int:
     for notice in notices:
         print(f"note: {notice}", file=sys.stderr)
     home, _, function_name = function_name.rpartition(":")
+    if (home or module_name).startswith(TENSORFLOW_ROOMS):
+        _use_tensorflow()
     with _standard_error_held():
         function = getattr(importlib.import_module(home) if home else module, function_name)
     function(options)
@@ -171,6 +173,14 @@ def _use_environment(module_name: str, command: str, words: list[str], program: 
         "or, in an environment of your own:\n"
         "  pip install -e '.[cpu]'       with an NVIDIA GPU: '.[cuda]'"
     )
+
+
+def _use_tensorflow() -> None:
+    """Keras reads the variable when it is imported, before ~/.keras/keras.json; its other backends run nothing here."""
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend != "tensorflow":
+        print(f"note: KERAS_BACKEND={backend}: not used, albert-zh runs on tensorflow", file=sys.stderr)
+    os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 def _overview() -> str:

@@ -182,8 +182,13 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 def sha256(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's bytes, in hex."""
+    return file_digest(path, "sha256")
+
+
+def file_digest(path: str | os.PathLike[str], algorithm: str) -> str:
+    """The hash of a file's bytes, in hex; ``algorithm`` is a name ``hashlib`` knows."""
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
 @contextlib.contextmanager

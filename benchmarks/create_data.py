@@ -5,6 +5,9 @@
 Each row is a run of its own process into a folder that is removed again, at the defaults of the command (length 512,
 10 duplicates, whole words in n-grams, rjieba). "CPU" is the rate in processor seconds of all processes together, which
 other work on the machine does not change much; memory is the largest process.
+
+News text of 6 MB in 279 documents, vocabulary of 21,128 entries, 2 x86-64 cores: 45,410 instances, 6,274 a second with
+1 worker, 10,233 with 2 (6,319 and 5,575 a processor second); 128 MB.
 """
 
 from __future__ import annotations

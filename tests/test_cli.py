@@ -127,6 +127,36 @@ def test_the_overview_imports_nothing_heavy():
 # The environment
 
 
+@pytest.mark.parametrize("backend", ["torch", ""])
+def test_tensorflow_is_used_whatever_backend_keras_is_told(tmp_path, backend):
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    done = subprocess.run(
+        [sys.executable, "-m", "albert_zh", "predict", str(tmp_path), "--text", "天"],
+        env={**os.environ, "KERAS_BACKEND": backend, "KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.splitlines()
+    assert "no task.json" in lines[-1]
+    assert lines[:-1] == (["note: KERAS_BACKEND=torch: not used, albert-zh runs on tensorflow"] if backend else [])
+
+
+def test_python_code_gets_tensorflow_too_or_is_told_to_set_it(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+
+    def imported(backend: str) -> str:
+        variables = {**os.environ, "KERAS_BACKEND": backend, "KERAS_HOME": str(tmp_path)}
+        program = [sys.executable, "-c", "from albert_zh import load_pretrained"]
+        done = subprocess.run(program, env=variables, capture_output=True, text=True, cwd=ROOT, check=False)
+        return "" if done.returncode == 0 else done.stderr.splitlines()[-1]
+
+    assert imported("") == ""
+    assert "ImportError: Keras is set to run on 'torch'" in imported("torch")
+
+
 @pytest.fixture
 def bare_checkout(tmp_path):
     """A checkout with the command line and one entry, to be run by a Python without packages (-S)."""

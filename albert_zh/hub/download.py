@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ import requests
 import tqdm
 import urllib3
 
-from albert_zh.files import InputError, atomic_folder, write_json
+from albert_zh.files import InputError, atomic_folder, file_digest, sha256, write_json
 from albert_zh.hub.archive import find_root, is_archive, unpack
 from albert_zh.hub.catalog import DATASETS, HUGGINGFACE, MODELS, Dataset, Download, Model, find
 
@@ -53,31 +52,12 @@ def default_home() -> Path:
     return Path(os.environ.get("ALBERT_ZH_HOME") or "~/.cache/albert_zh").expanduser()
 
 
-def fetch_model(name: str, home: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of a published model, downloaded unless it is there; a local folder given instead is returned as is.
+def fetch(row: Model | Dataset, home: Path, wait: Callable[[float], None] = time.sleep) -> Path:
+    """The folder of a catalogue row under ``home``, complete; ``wait`` is what passes the seconds between attempts.
 
     Raises:
-        InputError: the name is unknown, or no address worked; says what to fetch and where to put it.
+        InputError: no address is known or none worked; says what to fetch and where to put it.
     """
-    return _fetch_kind(name, home, MODELS, "model")
-
-
-def fetch_dataset(name: str, home: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of a published data set, as :func:`fetch_model` does it."""
-    return _fetch_kind(name, home, DATASETS, "data set")
-
-
-def _fetch_kind(name: str, home: str | os.PathLike[str] | None, table: dict, kind: str) -> Path:
-    if os.path.isdir(name):
-        return Path(name)
-    row = find(name)
-    if name not in table:
-        raise InputError(f"{name!r} is not a {kind}. albert-zh models lists what there is.")
-    return fetch(row, Path(home) if home else default_home())
-
-
-def fetch(row: Model | Dataset, home: Path, wait: Callable[[float], None] = time.sleep) -> Path:
-    """The folder of a catalogue row under ``home``, complete; ``wait`` is what passes the seconds between attempts."""
     folder = home / ("models" if isinstance(row, Model) else "datasets") / row.name.replace("/", "--")
     if (root := _complete(folder, row)) is not None:
         return root
@@ -136,7 +116,7 @@ def _unpack_all(row: Model | Dataset, files: list[Fetched], folder: Path) -> Non
             {
                 "name": row.name,
                 "licence": row.licence,
-                "files": [{"url": file.url, "sha256": _digest(file.path, "sha256")} for file in files],
+                "files": [{"url": file.url, "sha256": sha256(file.path)} for file in files],
             },
         )
 
@@ -206,10 +186,10 @@ def fetch_file(download: Download, folder: Path, wait: Callable[[float], None] =
         path = folder / address.file
         if path.is_file():
             checked = [other for other in addresses if other.file == address.file and other.digest]
-            if not checked or any(_digest(path, other.algorithm) == other.digest for other in checked):
+            if not checked or any(file_digest(path, other.algorithm) == other.digest for other in checked):
                 return Fetched(path, "local")
             raise InputError(
-                f"{path}: its {checked[0].algorithm} is {_digest(path, checked[0].algorithm)}, "
+                f"{path}: its {checked[0].algorithm} is {file_digest(path, checked[0].algorithm)}, "
                 f"not {checked[0].digest}. Delete it and run the command again."
             )
     unreachable: set[str] = set()
@@ -249,9 +229,9 @@ def _fetch_address(address: Address, folder: Path, wait: Callable[[float], None]
                     raise _Unusable(f"{error}, {failed} times in a row") from error
                 wait(2.0 ** max(failed - 1, 0))
                 continue
-            if address.digest is None or _digest(part, address.algorithm) == address.digest:
+            if address.digest is None or file_digest(part, address.algorithm) == address.digest:
                 break
-            got = _digest(part, address.algorithm)
+            got = file_digest(part, address.algorithm)
             _discard(part)
             if not resumed:
                 raise _Unusable(f"the file's {address.algorithm} is {got}, not {address.digest}")
@@ -423,11 +403,6 @@ def _locked(path: Path, name: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _digest(path: Path, algorithm: str) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, algorithm).hexdigest()
-
-
 def _say(text: str) -> None:
     print(text, file=sys.stderr)  # stdout carries the folders alone, for scripts
 
@@ -442,7 +417,7 @@ class DownloadOptions:
 
     names: tuple[str, ...] = field(
         metadata={
-            "help": "Models and data sets, as `albert-zh models` lists them; a folder stands for itself.",
+            "help": "Models and data sets, as `albert-zh models` lists them; a folder stands for itself, one of the same name as ./NAME.",
             "positional": True,
         }
     )
@@ -453,9 +428,15 @@ class DownloadOptions:
 
 
 def run(options: DownloadOptions) -> None:
-    """Fetches each name and prints its folder, one a line; all that failed is told in one message."""
+    """Fetches each name and prints its folder, one a line; a folder given instead stands for itself.
+
+    A name of the catalogue is never a folder here: ``./lcqmc`` or an absolute path is.
+
+    Raises:
+        InputError: an unknown name, or what could not be fetched, all in one message.
+    """
     home = Path(options.home).expanduser() if options.home else default_home()
-    rows = [None if os.path.isdir(name) else find(name) for name in options.names]
+    rows = [None if os.path.isdir(name) and name not in {**MODELS, **DATASETS} else find(name) for name in options.names]
     folders, failures = [], []
     for name, row in zip(options.names, rows, strict=True):
         try:

@@ -85,10 +85,6 @@ class Tokenizer:
         """Ids of token strings, special tokens too; [UNK]'s id for a string that is no entry."""
         return [self._ids.get(token, self.unk_id) for token in tokens]
 
-    def word_starts_piece(self, piece_id: int) -> bool:
-        """True when the piece begins a word."""
-        return not self.is_continuation[piece_id]
-
     def _take_entries(self, tokens: list[str], special: Sequence[str], advice: str) -> None:
         """Sets what follows from the entries; ``special`` names padding, unknown, beginning, separator and mask."""
         self._tokens = tokens

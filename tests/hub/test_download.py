@@ -18,7 +18,7 @@ import pytest
 from albert_zh.files import InputError
 from albert_zh.hub import download
 from albert_zh.hub.catalog import DATASETS, MODELS, Dataset, Download, Model
-from albert_zh.hub.download import DownloadOptions, fetch, fetch_dataset, fetch_model, run
+from albert_zh.hub.download import DownloadOptions, fetch, run
 
 
 def packed(seed: int = 0) -> bytes:
@@ -352,18 +352,18 @@ def test_a_full_disk_leaves_nothing_and_says_so(server, tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
-def test_a_local_folder_is_used_as_it_is(tmp_path):
-    assert fetch_model(str(tmp_path)) == tmp_path
-    assert fetch_dataset(str(tmp_path)) == tmp_path
-
-
-def test_a_name_of_the_other_kind_or_without_address_is_told(tmp_path):
-    with pytest.raises(InputError, match="not a model"):
-        fetch_model("lcqmc", tmp_path)
-    with pytest.raises(InputError, match="not a data set"):
-        fetch_dataset("albert_tiny_zh", tmp_path)
+def test_a_name_without_address_is_told(tmp_path):
     with pytest.raises(InputError, match="no public address"):
-        fetch_dataset("weibo", tmp_path)
+        run(DownloadOptions(("weibo",), home=str(tmp_path)))
+
+
+def test_a_name_of_the_catalogue_is_no_folder_unless_written_as_a_path(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weibo").mkdir()
+    with pytest.raises(InputError, match="no public address"):
+        run(DownloadOptions(("weibo",), home=str(tmp_path / "home")))
+    run(DownloadOptions(("./weibo", str(tmp_path / "weibo"))))
+    assert capsys.readouterr().out.splitlines() == ["weibo", str(tmp_path / "weibo")]
 
 
 def test_the_command_prints_the_folders_alone_on_stdout(tmp_path, capsys):
