@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _require_tensorflow() -> None:
-    """Raises ImportError when Keras has another backend, or was told to; what ``~/.keras/keras.json`` names gives way."""
+    """Raises ImportError when Keras has another backend or is told to; what ``~/.keras/keras.json`` says gives way."""
     keras = sys.modules.get("keras")
     if keras is None and not os.environ.get("KERAS_BACKEND"):
         os.environ["KERAS_BACKEND"] = "tensorflow"
