@@ -156,6 +156,13 @@ def test_lcqmc_takes_folders_of_one_s_own(stage, form):
     assert stage.calls == []
 
 
+def test_lcqmc_takes_a_folder_that_has_the_name_of_a_published_one(stage):
+    for name in ("lcqmc", "albert_tiny_zh"):
+        (stage.elsewhere / name).mkdir()
+    assert stage.run("run_classifier_lcqmc.sh", "--data_dir=lcqmc", "--model_dir=albert_tiny_zh").returncode == 0
+    assert stage.calls[-2] == ["-m", "albert_zh", "download", "./lcqmc", "./albert_tiny_zh"]
+
+
 def test_lcqmc_sample_needs_no_network(stage):
     done = stage.run("run_classifier_lcqmc.sh", "--sample", NO_NETWORK="1")
     assert done.returncode == 0

@@ -417,7 +417,8 @@ class DownloadOptions:
 
     names: tuple[str, ...] = field(
         metadata={
-            "help": "Models and data sets, as `albert-zh models` lists them; a folder stands for itself, one of the same name as ./NAME.",
+            "help": "Models and data sets, as `albert-zh models` lists them; a folder stands for itself, as ./NAME if "
+            "one of them has its name.",
             "positional": True,
         }
     )
@@ -436,7 +437,8 @@ def run(options: DownloadOptions) -> None:
         InputError: an unknown name, or what could not be fetched, all in one message.
     """
     home = Path(options.home).expanduser() if options.home else default_home()
-    rows = [None if os.path.isdir(name) and name not in {**MODELS, **DATASETS} else find(name) for name in options.names]
+    known = MODELS | DATASETS
+    rows = [known.get(name) or (None if os.path.isdir(name) else find(name)) for name in options.names]
     folders, failures = [], []
     for name, row in zip(options.names, rows, strict=True):
         try:
