@@ -10,9 +10,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock, two processes at once are the user's care
+    fcntl = None
 
 #: A line longer than this is no sentence and no row; it is a file without line breaks.
 MAX_LINE_BYTES = 1 << 20
@@ -171,6 +176,35 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         finally:
             if old is not None and path.exists():
                 shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path, busy: Callable[[], None], advice: str) -> Iterator[None]:
+    """Holds ``path``, a file for this alone, for one process at a time.
+
+    Args:
+        path: made if it is not there, its folder too.
+        busy: called when another process holds it: may raise; when it returns, that process is waited for.
+        advice: what to do when the folder cannot be written, for the error.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InputError(f"{path.parent}: cannot be written: {error.strerror}. {advice}.") from error
+    try:
+        if fcntl is not None:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given up when the process ends, however it ends
+            except BlockingIOError:
+                busy()
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

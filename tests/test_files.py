@@ -15,6 +15,7 @@ from albert_zh.files import (
     atomic_folder,
     atomic_writer,
     expand_paths,
+    locked,
     read_json,
     read_json_lines,
     read_lines,
@@ -293,3 +294,25 @@ def test_a_full_disk_at_the_last_sync_leaves_the_old_folder(tmp_path, monkeypatc
         (temporary / "a").write_text("new", encoding="utf-8")
     assert listing(tmp_path) == ["out"]
     assert (tmp_path / "out" / "a").read_text(encoding="utf-8") == "old"
+
+
+# ---------------------------------------------------------------------------------------------------------------- locks
+
+
+def test_a_lock_keeps_others_out_until_its_block_ends(tmp_path):
+    def refuse():
+        raise InputError("busy")
+
+    lock = tmp_path / "new" / "lock"
+    for _ in range(2):
+        with locked(lock, refuse, "Go"), pytest.raises(InputError, match="busy"), locked(lock, refuse, "Go"):
+            pass
+    with pytest.raises(BlockingIOError), locked(lock, refuse, "Go"):
+        raise BlockingIOError("of the block, not of the lock")
+
+
+def test_a_lock_that_cannot_be_made_names_the_folder_and_the_advice(tmp_path):
+    (tmp_path / "file").touch()
+    refused = pytest.raises(InputError, match=r"file: cannot be written: .*\. Name another\.")
+    with refused, locked(tmp_path / "file" / "lock", lambda: None, "Name another"):
+        pass

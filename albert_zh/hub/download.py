@@ -18,19 +18,15 @@ import requests
 import tqdm
 import urllib3
 
-from albert_zh.files import InputError, atomic_folder, file_digest, sha256, write_json
+from albert_zh.files import InputError, atomic_folder, file_digest, locked, sha256, write_json
 from albert_zh.hub.archive import find_root, is_archive, unpack
 from albert_zh.hub.catalog import DATASETS, HUGGINGFACE, MODELS, Dataset, Download, Model, find
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes at once are then not kept apart
-    fcntl = None
 
 #: Seconds to wait for a connection, and for the next bytes of one.
 TIMEOUTS = (10, 60)
 #: Attempts in a row that bring no new byte before an address is given up; the waits between them are 1, 2, 4 s.
 ATTEMPTS = 4
+_ELSEWHERE = "Set ALBERT_ZH_HOME to a folder you can write"
 _CHUNK = 1 << 14  # a break loses what is less than this
 _MAGIC = {".zip": (b"PK\x03\x04", b"PK\x05\x06"), ".gz": (b"\x1f\x8b",), ".tgz": (b"\x1f\x8b",)}
 
@@ -67,7 +63,8 @@ def fetch(row: Model | Dataset, home: Path, wait: Callable[[float], None] = time
             f"  {folder}\nor give their folder."
         )
     _say(f"{row.name}: licence {row.licence}{'; ' + row.note if row.note else ''}")
-    with _locked(home / "locks" / f"{folder.name}.lock", row.name):
+    lock = home / "locks" / f"{folder.name}.lock"
+    with locked(lock, lambda: _say(f"{row.name}: another process is fetching it; waiting for that"), _ELSEWHERE):
         if (root := _complete(folder, row)) is not None:  # another process fetched it while this one waited
             return root
         files, failures = [], []
@@ -379,28 +376,8 @@ def _explained(part: Path) -> Iterator[None]:
                 f"{part.parent}: the disk is full. Free some space or set ALBERT_ZH_HOME to another folder."
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise InputError(
-                f"{part.parent}: {error.strerror}. Set ALBERT_ZH_HOME to a folder you can write."
-            ) from error
+            raise InputError(f"{part.parent}: {error.strerror}. {_ELSEWHERE}.") from error
         raise
-
-
-@contextlib.contextmanager
-def _locked(path: Path, name: str) -> Iterator[None]:
-    """Held by one process at a time; the system lets go of it even when the process is killed."""
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        if fcntl is not None:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                _say(f"{name}: another process is fetching it; waiting for that")
-                fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _say(text: str) -> None:

@@ -9,20 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from albert_zh.files import InputError, atomic_writer, read_json, sha256, write_json
+from albert_zh.files import InputError, atomic_writer, locked, read_json, sha256, write_json
 from albert_zh.pretrain.shards import ShardSpec
-
-try:
-    import fcntl
-except ImportError:  # Windows: no lock, two runs on one output are the user's care
-    fcntl = None
 
 _COPY_BYTES = 1 << 20
 
@@ -77,7 +71,7 @@ class RunFiles:
                 return
         if not overwrite:
             self._refuse_another_run(finished)
-        with self._locked():
+        with locked(self.parts / "lock", self._refuse_second_process, "Choose another folder"):
             if self._unfinished_identity() not in (None, self.identity):
                 self._empty_parts()
             self.manifest.unlink(missing_ok=True)
@@ -93,23 +87,10 @@ class RunFiles:
                 if self.parts.exists() and {path.name for path in self.parts.iterdir()} <= {"run.json", "lock"}:
                     self._remove_parts()
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            self.parts.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.parts / "lock", os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise InputError(f"{self.parts}: cannot be written: {error.strerror}. Choose another folder.") from error
-        try:
-            if fcntl is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given up when the process ends, however it ends
-            yield
-        except BlockingIOError as error:
-            raise InputError(
-                f"{self.outputs[0]}: another process is writing it. Wait for it, or name another --output_file."
-            ) from error
-        finally:
-            os.close(handle)
+    def _refuse_second_process(self) -> None:
+        raise InputError(
+            f"{self.outputs[0]}: another process is writing it. Wait for it, or name another --output_file."
+        )
 
     def sweep(self) -> None:
         """Removes half-written files of workers that are gone."""
