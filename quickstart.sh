@@ -31,7 +31,7 @@ albert_zh pretrain \
   --bert_config_file="$ROOT/albert_config/albert_config_nano_google.json" \
   --vocab_file="$ROOT/albert_config/vocab.txt" --output_dir="$output/pretrained" \
   --do_train=true --do_eval=true --max_seq_length=64 --max_predictions_per_seq=10 \
-  --train_batch_size=32 --optimizer=adamw --learning_rate=3e-4 --num_train_steps=800 --num_warmup_steps=80 \
+  --train_batch_size=32 --optimizer=adamw --learning_rate=1e-4 --num_train_steps=800 --num_warmup_steps=80 \
   --save_checkpoints_steps=100
 
 step "3/5  topics of news titles: fine-tune, evaluate, predict"
