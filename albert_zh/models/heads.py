@@ -38,7 +38,9 @@ class MaskedLanguageModel(keras.layers.Layer):
     def call(self, sequence, positions, embeddings):
         """sequence (B, L, H), positions int (B, P), the encoder's Embeddings -> float32 logits (B, P, V)."""
         # The gather comes first: the vocabulary product is then over P positions, not L.
-        x = ops.take_along_axis(sequence, ops.cast(positions, "int32")[:, :, None], axis=1)  # (B, P, H)
+        rows, length = ops.shape(sequence)[0], ops.shape(sequence)[1]
+        flat = ops.arange(rows, dtype="int32")[:, None] * length + ops.cast(positions, "int32")  # (B, P)
+        x = ops.take(ops.reshape(sequence, (-1, sequence.shape[-1])), flat, axis=0)  # (B, P, H)
         x = self.norm(self.activation(self.transform(x)))
         if self.config.family == "brightmart":
             x = ops.matmul(x, ops.transpose(ops.cast(embeddings.projection.kernel, x.dtype)))  # (B, P, H) -> (B, P, E)
