@@ -31,16 +31,14 @@ class Source:
     Attributes:
         prefix: of the checkpoint (the path without ``.index``).
         config: its shape; the family is the checkpoint's own.
-        vocabulary: the vocabulary beside the checkpoint, if there is one and not several.
+        vocabularies: the vocabulary beside the checkpoint; none or several leave the choice to ``vocabulary_of``.
         shapes: variable name to shape.
-        rivals: the vocabularies beside the checkpoint, if there are several.
     """
 
     prefix: str
     config: AlbertConfig
-    vocabulary: Path | None
+    vocabularies: tuple[Path, ...]
     shapes: dict[str, tuple[int, ...]]
-    rivals: tuple[Path, ...] = ()
 
 
 def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | None = None) -> Source:
@@ -66,10 +64,7 @@ def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | Non
         raise _several(configs)
     listed = tensorflow1.shapes(prefix)
     config = tensorflow1.adapt_config(AlbertConfig.from_json(configs[0]), listed, prefix)
-    found = _candidates(folder, _VOCABULARY_PATTERNS)
-    if len(found) > 1:
-        return Source(prefix, config, None, listed, rivals=tuple(found))
-    return Source(prefix, config, found[0] if found else None, listed)
+    return Source(prefix, config, tuple(_candidates(folder, _VOCABULARY_PATTERNS)), listed)
 
 
 def _preferred(path: str | os.PathLike[str]) -> str:
@@ -102,7 +97,7 @@ def vocabulary_of(source: Source | None, given: str | os.PathLike[str] | None, f
             vocabulary for a checkpoint without one: published models have another of the same size, and nothing else
             would tell.
     """
-    own = [path for path in (source.vocabulary, *source.rivals) if path] if source else []
+    own = source.vocabularies if source else ()
     if given and not os.path.isfile(given):
         raise InputError(f"{flag}={given}: no such file. Give the vocabulary the checkpoint was trained with.")
     if len(own) > 1 and not given:

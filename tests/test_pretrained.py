@@ -91,7 +91,7 @@ def test_names_published_archives_use_are_found(copied):
     (folder / "checkpoint").write_text('model_checkpoint_path: "gs://bucket/other.ckpt"\n', encoding="utf-8")
     source = find(folder)
     assert source.prefix == str(folder / "model.ckpt-best")
-    assert source.vocabulary == folder / "vocab_chinese.txt"
+    assert source.vocabularies == (folder / "vocab_chinese.txt",)
     assert find(source.prefix).config == find(f"{source.prefix}.index").config == source.config
 
 
@@ -206,13 +206,13 @@ def test_saving_then_loading_is_the_identity(name, golden, tmp_path):
         "albert_model.ckpt.index",
         "vocab.txt",
     ]
-    assert find(tmp_path / "out").vocabulary.read_bytes() == b"[PAD]\n"
+    assert find(tmp_path / "out").vocabularies[0].read_bytes() == b"[PAD]\n"
 
 
 def test_a_sentencepiece_vocabulary_keeps_its_kind(tiny_config, tmp_path):
     (tmp_path / "30k-clean.model").write_bytes(b"pieces")
     save_pretrained(AlbertForPretraining(tiny_config()), tmp_path / "out", vocabulary=tmp_path / "30k-clean.model")
-    assert find(tmp_path / "out").vocabulary == tmp_path / "out" / "spm.model"
+    assert find(tmp_path / "out").vocabularies[0] == tmp_path / "out" / "spm.model"
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
@@ -255,9 +255,9 @@ def source(copied):
 
 
 def test_the_checkpoint_s_own_vocabulary_wins(source, tmp_path):
-    assert vocabulary_of(source, None) == source.vocabulary
-    shutil.copy(source.vocabulary, tmp_path / "same.txt")
-    assert vocabulary_of(source, tmp_path / "same.txt") == source.vocabulary
+    assert vocabulary_of(source, None) == source.vocabularies[0]
+    shutil.copy(source.vocabularies[0], tmp_path / "same.txt")
+    assert vocabulary_of(source, tmp_path / "same.txt") == source.vocabularies[0]
 
 
 def test_another_vocabulary_is_refused_with_both_hashes(source, tmp_path):
@@ -268,7 +268,7 @@ def test_another_vocabulary_is_refused_with_both_hashes(source, tmp_path):
     ) as caught:
         vocabulary_of(source, other)
     assert sha256(other)[:12] in str(caught.value)
-    assert sha256(source.vocabulary)[:12] in str(caught.value)
+    assert sha256(source.vocabularies[0])[:12] in str(caught.value)
 
 
 def test_of_several_vocabularies_the_one_given_is_used_and_without_one_they_are_named(copied, tmp_path):

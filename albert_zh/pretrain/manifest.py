@@ -209,6 +209,15 @@ def find_manifest(record_file: Path) -> dict[str, Any] | None:
     return None
 
 
+def find_manifests(record_files: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Each manifest that lists some of the files, with the first of them; one of many shards is read once."""
+    listed: set[Path] = set()
+    for file in record_files:
+        if file not in listed and (manifest := find_manifest(file)):
+            listed |= {file.with_name(Path(entry["file"]).name) for entry in manifest["outputs"]}
+            yield file, manifest
+
+
 def parts_folder(output: Path) -> Path:
     """Where the finished shards of a run lie, by its first output file."""
     return output.with_name(f".{output.name}.parts")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ class Encoding(NamedTuple):
     ends: list[int]
 
 
-class Tokenizer:
+class Tokenizer(abc.ABC):
     """What every tokenizer offers.
 
     Attributes:
@@ -49,9 +50,9 @@ class Tokenizer:
     is_continuation: np.ndarray
     has_basic_tokens: bool
 
+    @abc.abstractmethod
     def encode(self, text: str) -> Encoding:
         """Ids and character offsets of ``text``. "[MASK]" and the like in it are ordinary characters."""
-        raise NotImplementedError
 
     def encode_lines(self, lines: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Tokens of many texts at once, as of their concatenation by one separator character.

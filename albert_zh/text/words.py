@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import hashlib
 import importlib.metadata
 import logging
@@ -19,7 +20,7 @@ from albert_zh.files import InputError, read_lines
 from albert_zh.text.interface import Encoding, Tokenizer
 
 
-class Segmenter:
+class Segmenter(abc.ABC):
     """Cuts a text into words and records by what.
 
     Attributes:
@@ -32,9 +33,9 @@ class Segmenter:
     version: str
     fingerprint: str
 
+    @abc.abstractmethod
     def cut(self, text: str) -> list[str]:
         """The words of ``text``, spaces and punctuation too; joined they are ``text`` again."""
-        raise NotImplementedError
 
 
 class RustJieba(Segmenter):

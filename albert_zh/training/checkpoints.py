@@ -99,7 +99,8 @@ def claim_folder(
         run: what two runs share when one may go on where the other stopped.
         overwrite: drop what is held there, the same run included.
         source: the weights the run starts from.
-        products: patterns of files, beside checkpoints and logs, that a dropped run would leave to this one.
+        products: patterns of files, beside checkpoints and logs, that say what a run came to: removed, since this one
+            has not ended, and another's would pass for its own.
 
     Raises:
         InputError: the folder holds another run, or files that are no run of this project.
@@ -119,10 +120,13 @@ def claim_folder(
                 "Give another --output_dir, or the same options to go on with that run, or --overwrite=true to drop it."
             )
         if not differing and not overwrite:
+            _remove(folder, products)
             return
-    if folder.is_dir():
-        patterns = "model.ckpt-*", "albert_model.ckpt*", "log.csv", "eval_results.json", *products
-        for file in {file for pattern in patterns for file in folder.glob(pattern)}:
-            file.unlink()
-        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    _remove(folder, (*products, "model.ckpt-*", "albert_model.ckpt*", "log.csv", "eval_results.json"))
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     write_json(path, dict(run))
+
+
+def _remove(folder: Path, patterns: Iterable[str]) -> None:
+    for file in {file for pattern in patterns for file in folder.glob(pattern)}:
+        file.unlink()

@@ -236,23 +236,20 @@ class _Finetuning:
                     values.pop(split, None)
         return metrics
 
-    def _claim(self) -> None:
-        """Makes the folder that of this run."""
-        # What a dropped run left would mark this one as finished, or pass for its answers.
-        products = finished_files(self.task)
-        claim_folder(
-            self.folder, self._identity(), overwrite=self.options.overwrite, source=self.source, products=products
-        )
-        for file in (file for pattern in products for file in self.folder.glob(pattern)):
-            file.unlink()
-
     def _train(self, features) -> dict[str, Any]:
         options, train_set = self.options, features["train"]
         per_epoch = math.ceil(len(train_set) / self.batch_size)
         steps = max(math.ceil(per_epoch * self.epochs), 1)
         self.loop = self._loop(steps)
         if self.chief:
-            self._claim()  # not before the weights were read: what cannot be used leaves no folder behind
+            # Not before the weights were read: what cannot be used leaves no folder behind.
+            claim_folder(
+                self.folder,
+                self._identity(),
+                overwrite=options.overwrite,
+                source=self.source,
+                products=finished_files(self.task),
+            )
         batches = FeatureBatches(
             train_set.input_ids,
             train_set.segment_ids,

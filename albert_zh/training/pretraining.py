@@ -13,7 +13,7 @@ from albert_zh.config import AlbertConfig
 from albert_zh.convert import tensorflow1
 from albert_zh.files import InputError, expand_paths, sha256, write_json
 from albert_zh.models.heads import AlbertForPretraining
-from albert_zh.pretrain.manifest import find_manifest
+from albert_zh.pretrain.manifest import find_manifests
 from albert_zh.pretrain.records import RecordIndex
 from albert_zh.training import strategy as devices
 from albert_zh.training.batches import PretrainingBatches, ShuffledOrder
@@ -93,6 +93,11 @@ class _Pretraining:
                 f"--export_dir={self.options.export_dir}: is, or holds, --output_dir, which gets the finished model "
                 "anyway. Leave it out or name another folder."
             )
+        if self.source and Path(self.source.prefix).parent.resolve() == export:
+            raise InputError(
+                f"--export_dir={self.options.export_dir}: is the folder of --init_checkpoint, whose weights the "
+                "finished model would replace. Name another folder."
+            )
         pretrained.check_replaceable(export)
 
     def _vocabulary(self) -> Path | None:
@@ -104,16 +109,15 @@ class _Pretraining:
 
         flag = "--spm_model_file" if self.options.spm_model_file else "--vocab_file"
         given = self.options.spm_model_file or self.options.vocab_file
-        for path in expand_paths((*self.options.input_file, *self.options.eval_input_file)):
-            manifest = find_manifest(path)
-            if not manifest:
-                continue
+        own = (given,) if given else self.source.vocabularies if self.source else ()
+        hashes = [sha256(path) for path in own if Path(path).is_file()]
+        for path, manifest in find_manifests(expand_paths((*self.options.input_file, *self.options.eval_input_file))):
             used, options = manifest["identity"]["vocabulary"], manifest["options"]
-            own = given or (self.source.vocabulary if self.source else None)
-            if own and Path(own).is_file() and sha256(own) != used["sha256"]:
+            if hashes and used["sha256"] not in hashes:
                 raise InputError(
-                    f"{path}: made with another vocabulary (sha256 {used['sha256'][:12]}) than {own} "
-                    f"({sha256(own)[:12]}). Make the records with the model's vocabulary: create-data --vocab_file."
+                    f"{path}: made with another vocabulary (sha256 {used['sha256'][:12]}) than "
+                    f"{' or '.join(map(str, own))} ({', '.join(known[:12] for known in hashes)}). "
+                    "Make the records with the model's vocabulary: create-data --vocab_file."
                 )
             if used["size"] > self.config.vocab_size:
                 raise InputError(
@@ -123,7 +127,7 @@ class _Pretraining:
             named = options["spm_model_file"] or options["vocab_file"]
             if not given and Path(named).is_file() and sha256(named) == used["sha256"]:
                 given = named
-        if not given and not (self.source and self.source.vocabulary):
+        if not (given or own):
             print("no vocabulary is known for these records: give --vocab_file to keep it with the model", flush=True)
             return None
         return pretrained.vocabulary_of(self.source, given or None, flag)

@@ -122,7 +122,7 @@ def test_other_files_in_the_folder_do_no_harm(tmp_path):
 def test_weights_a_run_starts_from_are_never_replaced_by_it(tmp_path):
     write_checkpoint(tmp_path / "albert_model.ckpt", ARRAYS)
     before = names(tmp_path)
-    source = Source(str(tmp_path / "albert_model.ckpt"), config=None, vocabulary=None, shapes={})
+    source = Source(str(tmp_path / "albert_model.ckpt"), config=None, vocabularies=(), shapes={})
     for overwrite in (False, True):
         with pytest.raises(InputError, match=r"is --output_dir and also the folder of --init_checkpoint"):
             claim_folder(tmp_path, RUN, overwrite=overwrite, source=source)

@@ -215,6 +215,20 @@ def test_the_exported_model_never_takes_other_files_away(pretrain_options, tmp_p
     assert names(tmp_path / "out") == []
 
 
+def test_a_checkpoint_gone_on_from_is_not_exported_over_and_its_vocabulary_is_not_guessed(
+    finished, pretrain_options, tmp_path
+):
+    start = tmp_path / "start"
+    shutil.copytree(finished[0].export_dir, start)
+    with pytest.raises(InputError, match="is the folder of --init_checkpoint"):
+        run(pretrain_options(tmp_path / "out", init_checkpoint=str(start), export_dir=str(start)))
+    (start / "vocab.txt").rename(start / "vocab_a.txt")
+    (start / "vocab_b.txt").write_text("[UNK]\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"several files could be meant: vocab_a\.txt, vocab_b\.txt"):
+        run(pretrain_options(tmp_path / "out", init_checkpoint=str(start)))
+    assert names(tmp_path) == ["start"]
+
+
 @pytest.mark.parametrize("place", ["input_file", "eval_input_file"])
 def test_a_manifest_speaks_for_all_its_files_and_for_dev(place, pretrain_options, tiny_config, tmp_path):
     tiny_config().to_json(tmp_path / "config.json")
