@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from albert_zh.config import AlbertConfig
-from albert_zh.pretrain.records import MaskedInstance, RecordWriter
+from albert_zh.pretrain.example import MaskedInstance
+from albert_zh.pretrain.records import RecordWriter
 
 GOLDEN = Path(__file__).parent / "golden"
 

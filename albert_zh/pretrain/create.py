@@ -22,10 +22,11 @@ from tqdm import tqdm
 
 from albert_zh.files import InputError, atomic_writer, expand_paths, sha256, write_json
 from albert_zh.pretrain.documents import read_documents
+from albert_zh.pretrain.example import MaskedInstance, Padding
 from albert_zh.pretrain.manifest import RunFiles, parts_folder
 from albert_zh.pretrain.masking import mask_words, pack
 from albert_zh.pretrain.options import CreateDataOptions
-from albert_zh.pretrain.records import MaskedInstance, Padding, RecordWriter
+from albert_zh.pretrain.records import RecordWriter
 from albert_zh.pretrain.segments import SPECIAL_TOKENS_PER_PAIR, Pair, sop_pairs
 from albert_zh.pretrain.shards import ShardSpec, plan_shards
 from albert_zh.pretrain.summary import NAME_WIDTH, shares, summary

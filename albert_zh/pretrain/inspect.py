@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from albert_zh.files import InputError, atomic_writer
+from albert_zh.pretrain.example import MaskedInstance
 from albert_zh.pretrain.manifest import find_manifest
-from albert_zh.pretrain.records import MaskedInstance, RecordIndex, parse_instance
+from albert_zh.pretrain.records import RecordIndex
 from albert_zh.text.tokenizer import Encoding, Tokenizer, load_tokenizer
 from albert_zh.text.words import Segmenter, make_segmenter, segment, word_numbers
 
@@ -106,7 +107,7 @@ def run(options: InspectOptions) -> None:
         if options.start >= len(index):
             raise InputError(f"{options.input_file}: has {len(index):,} records, none at --start={options.start}.")
         numbers = range(options.start, min(options.start + options.num, len(index)))
-        instances = [(number, read_instance(index, number)) for number in numbers]
+        instances = [(number, index.instance(number)) for number in numbers]
         print(f"{options.input_file}: {len(index):,} records, {int(index.length.sum()) / 1e6:.1f} MB")
     if manifest:
         counted = ", ".join(f"{name} {share:.2%}" for name, share in manifest["shares"].items())
@@ -216,16 +217,6 @@ def page(title: str, instances: list[tuple[int, MaskedInstance]], tokenizer: Tok
         f'<div class="masked-example">{legend}<span class="facts">(the original token stands above)</span></div>\n'
         f"{body}\n</body></html>\n"
     )
-
-
-def read_instance(index: RecordIndex, number: int) -> MaskedInstance:
-    """One instance. Raises InputError naming the file and the record when it is none."""
-    try:
-        return parse_instance(index.read(number))
-    except InputError as error:
-        if str(index.files[0]) in str(error):
-            raise
-        raise InputError(f"{index.files[0]}: record {number}: {error}") from error
 
 
 def _segments(kinds: np.ndarray) -> Iterator[tuple[int, int]]:

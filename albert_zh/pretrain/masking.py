@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from albert_zh.pretrain.records import MaskedInstance
+from albert_zh.pretrain.example import MaskedInstance
 from albert_zh.pretrain.segments import Pair
 from albert_zh.text.characters import is_chinese
 from albert_zh.text.tokenizer import Tokenizer

@@ -8,7 +8,7 @@ from typing import Any
 
 from albert_zh.config import AlbertConfig
 from albert_zh.files import InputError, read_json, sha256
-from albert_zh.pretrain.inspect import masked_example_html, read_instance
+from albert_zh.pretrain.inspect import masked_example_html
 from albert_zh.pretrain.manifest import find_manifest
 from albert_zh.pretrain.records import RecordIndex
 from albert_zh.report.charts import Chart, Curve
@@ -268,7 +268,7 @@ def _pretraining_facts(folder: Path) -> list[tuple[str, str]]:
 def _masked_example(record_file: str, manifest: dict[str, Any] | None, pretrained: Path) -> str:
     tokenizer = _tokenizer(pretrained)
     with RecordIndex(record_file) as records:
-        instances = [read_instance(records, number) for number in range(min(len(records), LOOKED_AT))]
+        instances = [records.instance(number) for number in range(min(len(records), LOOKED_AT))]
         shown = min(instances, key=lambda instance: abs(len(instance.input_ids) - READABLE_TOKENS))
     if int(shown.original_ids.max()) >= tokenizer.vocab_size:
         raise InputError(f"{record_file}: made with a larger vocabulary than {tokenizer.path}. Give its own records.")

@@ -14,8 +14,9 @@ import pytest
 from albert_zh.files import InputError
 from albert_zh.pretrain import create
 from albert_zh.pretrain.create import CreateDataOptions, run
+from albert_zh.pretrain.example import parse_instance
 from albert_zh.pretrain.manifest import RunFiles
-from albert_zh.pretrain.records import RecordIndex, parse_instance
+from albert_zh.pretrain.records import RecordIndex
 from albert_zh.text.words import make_segmenter, tag_words
 
 

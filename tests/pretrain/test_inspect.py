@@ -6,9 +6,10 @@ import pytest
 
 from albert_zh.files import InputError
 from albert_zh.pretrain.create import run as create
+from albert_zh.pretrain.example import MaskedInstance
 from albert_zh.pretrain.inspect import InspectOptions, masked_example_html, run, shown_tokens
 from albert_zh.pretrain.manifest import find_manifest
-from albert_zh.pretrain.records import MaskedInstance, RecordWriter
+from albert_zh.pretrain.records import RecordWriter
 from albert_zh.text.words import make_segmenter
 
 

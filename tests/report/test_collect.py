@@ -9,7 +9,7 @@ import pytest
 
 from albert_zh.cli import main
 from albert_zh.files import InputError, sha256
-from albert_zh.pretrain.records import MaskedInstance
+from albert_zh.pretrain.example import MaskedInstance
 from albert_zh.report.collect import ReportOptions, run
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

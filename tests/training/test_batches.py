@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from albert_zh.files import InputError
-from albert_zh.pretrain.records import Padding, RecordIndex, encode_instance
+from albert_zh.pretrain.example import Padding, encode_instance
+from albert_zh.pretrain.records import RecordIndex
 from albert_zh.training.batches import FeatureBatches, PretrainingBatches, ShuffledOrder, choose_widths, prefetched
 
 # ---------------------------------------------------------------------------------------------------------------- order

@@ -15,7 +15,7 @@ import pytest
 from albert_zh import pretrained
 from albert_zh.convert.tensorflow1 import read_checkpoint
 from albert_zh.files import InputError, read_json
-from albert_zh.pretrain.records import MaskedInstance
+from albert_zh.pretrain.example import MaskedInstance
 from albert_zh.training import pretraining
 from albert_zh.training.batches import PretrainingBatches
 from albert_zh.training.logs import curve, read_log
