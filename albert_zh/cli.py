@@ -45,6 +45,12 @@ COMMANDS = {
         "albert_zh.serve.predictor:run",
         "fine-tuned folder and rows -> answers",
     ),
+    "convert": (
+        "albert_zh.convert.options",
+        "ConvertOptions",
+        "albert_zh.conversion:run",
+        "a model of any layout -> another layout, checked by numbers",
+    ),
     "report": ("albert_zh.report.collect", "ReportOptions", "run", "finished folders -> one page, report.html"),
     "inspect": ("albert_zh.pretrain.inspect", "InspectOptions", "run", "show the instances of a record file"),
     "build-vocab": (
@@ -53,14 +59,20 @@ COMMANDS = {
         "run",
         "Unicode tables and text -> vocab.txt and its coverage",
     ),
+    "changes": (
+        "albert_zh.changes",
+        "ChangesOptions",
+        "run",
+        "ALBERT's three changes to BERT in numbers and on text, parameters of every size",
+    ),
     "download": ("albert_zh.hub.download", "DownloadOptions", "run", "fetch published models and data sets by name"),
-    "models": ("albert_zh.hub.catalog", "ListOptions", "run", "list the published models and data sets"),
+    "models": ("albert_zh.hub.listing", "ListOptions", "run", "list the published models and data sets"),
 }
 
 #: Modules every command needs; a Python without them is not the project's.
-NEEDED_MODULES = ("keras", "numpy", "jieba", "sentencepiece", "google_crc32c", "requests", "tqdm")
+NEEDED_MODULES = ("keras", "numpy", "jieba", "sentencepiece", "google_crc32c", "requests", "tqdm", "safetensors")
 #: Rooms whose commands run TensorFlow.
-TENSORFLOW_ROOMS = ("albert_zh.training.", "albert_zh.serve.")
+TENSORFLOW_ROOMS = ("albert_zh.training.", "albert_zh.serve.", "albert_zh.convert.", "albert_zh.conversion")
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

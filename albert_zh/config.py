@@ -15,7 +15,7 @@ ACTIVATIONS = ("gelu", "gelu_new", "gelu_exact", "relu", "tanh")
 
 #: Keys of published files that change nothing in the network.
 _IGNORED_KEYS = frozenset(
-    "net_structure_type gap_size num_memory_blocks down_scale_factor directionality pooler_fc_size "
+    "net_structure_type gap_size num_memory_blocks down_scale_factor layers_to_keep directionality pooler_fc_size "
     "pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type".split()
 )
 #: Keys of Hugging Face's ``config.json`` that carry nothing the network needs.
@@ -89,10 +89,11 @@ class AlbertConfig:
                 f"config: hidden_size {self.hidden_size} is not a multiple of "
                 f"num_attention_heads {self.num_attention_heads}. Use the JSON that belongs to the checkpoint."
             )
-        if self.num_hidden_groups > self.num_hidden_layers:
+        idle = set(range(self.num_hidden_groups)) - {self.group_of(layer) for layer in range(self.num_hidden_layers)}
+        if idle:  # more groups than layers, or, as for 22 of each, rounding in the published rule
             raise InputError(
-                f"config: num_hidden_groups {self.num_hidden_groups} is more than "
-                f"num_hidden_layers {self.num_hidden_layers}: some groups would never run."
+                f"config: with num_hidden_groups {self.num_hidden_groups} and num_hidden_layers "
+                f"{self.num_hidden_layers} no layer would run group {min(idle)}. Choose another number of groups."
             )
         if self.family == "brightmart" and (self.num_hidden_groups, self.inner_group_num) != (1, 1):
             raise InputError(
@@ -105,6 +106,10 @@ class AlbertConfig:
     def head_size(self) -> int:
         """Width of one attention head, H / N."""
         return self.hidden_size // self.num_attention_heads
+
+    def group_of(self, layer: int) -> int:
+        """Which group of weights a layer (from 0) runs, as the published google code spreads them."""
+        return int(layer / self.num_hidden_layers * self.num_hidden_groups)
 
     def replace(self, **changes: Any) -> AlbertConfig:
         """The same config with some fields changed, checked again."""

@@ -1,23 +1,25 @@
-"""Finds a model's files by a path, loads it whatever its family, saves it; says what matched."""
+"""Finds, loads and saves a model in any layout; says what matched."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 
 from albert_zh.config import AlbertConfig
-from albert_zh.convert import tensorflow1
+from albert_zh.convert import huggingface, keras_file, savedmodel, tensorflow1, tensorflow2
+from albert_zh.convert.families import as_family
+from albert_zh.convert.weights import CLASSIFIER_KERNEL, LoadReport, Stored, adapt_config, assign, heads_in
 from albert_zh.files import InputError, atomic_folder, atomic_writer, sha256
-from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
+from albert_zh.locate import CHECKPOINT, locate
+from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
+from albert_zh.text.huggingface import write_tokenizer_files
 
-#: What a finished model's checkpoint is called, as in the published archives.
-CHECKPOINT = "albert_model.ckpt"
 _CONFIG_PATTERNS = ("albert_config.json", "albert_config*.json", "bert_config.json", "config.json")
 #: SHA-256 of albert_config/vocab.txt, which no model published elsewhere was trained with.
 PROJECT_VOCABULARY = "36f6ad3f961da42b2de81fc463de4fdd5c7dc434dcc6873d59b19489085cddfd"
@@ -26,55 +28,69 @@ _VOCABULARY_PATTERNS = ("vocab.txt", "vocab_chinese.txt", "vocab*.txt", "*.model
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model's files are.
+    """A model found on this disk.
 
     Attributes:
-        prefix: of the checkpoint (the path without ``.index``).
+        stored: its weights.
+        folder: what lies beside them lies here.
         config: its shape; the family is the checkpoint's own.
-        vocabularies: the vocabulary beside the checkpoint; none or several leave the choice to ``vocabulary_of``.
-        shapes: variable name to shape.
+        vocabularies: the vocabulary beside the weights; none or several leave the choice to ``vocabulary_of``.
     """
 
-    prefix: str
+    stored: Stored
+    folder: Path
     config: AlbertConfig
     vocabularies: tuple[Path, ...]
-    shapes: dict[str, tuple[int, ...]]
+
+    @property
+    def where(self) -> str:
+        """What to call it in messages."""
+        return self.stored.where
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """TF1 name to shape."""
+        return self.stored.shapes
+
+    @property
+    def classes(self) -> int | None:
+        """Classes of its classifier; None for a model without one."""
+        return self.shapes[CLASSIFIER_KERNEL][0] if CLASSIFIER_KERNEL in self.shapes else None
+
+    def fingerprint(self) -> str:
+        """What tells these weights from others."""
+        return sha256(self.stored.identity)
 
 
 def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | None = None) -> Source:
-    """The files of the model at ``path``: a folder, a checkpoint prefix or one of its files.
+    """The model that ``path`` stands for; see ``locate.locate`` for what that may be.
 
     Args:
-        path: a folder with one checkpoint (or with ``albert_model.ckpt``, ``model.ckpt-best`` or numbered ones, of
-            which the first of these is taken), a prefix, or a checkpoint's file.
-        config_file: the config; left out, the one beside the checkpoint.
+        path: a folder, a checkpoint's prefix, a file, an archive, a name of the catalogue or an address.
+        config_file: the config; left out, the one in the file or beside it.
 
     Raises:
-        InputError: no checkpoint, no or several configs, or a config that belongs to another model.
+        InputError: no model, no or several configs, or a config that belongs to another model.
     """
-    prefix = _preferred(path)
-    folder = Path(prefix).parent
-    configs = [Path(config_file)] if config_file else _candidates(folder, _CONFIG_PATTERNS)
-    if not configs:
-        raise InputError(
-            f"{folder}: no config beside the checkpoint (looked for {', '.join(_CONFIG_PATTERNS)}). "
-            "Give it with --bert_config_file."
-        )
+    located = locate(path)
+    stored, folders = located.stored, [located.folder, located.folder / "assets"]
+    beside = [found for folder in folders if (found := _candidates(folder, _CONFIG_PATTERNS))]
+    configs = [Path(config_file)] if config_file else beside[0] if beside else []
     if len(configs) > 1:
         raise _several(configs)
-    listed = tensorflow1.shapes(prefix)
-    config = tensorflow1.adapt_config(AlbertConfig.from_json(configs[0]), listed, prefix)
-    return Source(prefix, config, tuple(_candidates(folder, _VOCABULARY_PATTERNS)), listed)
-
-
-def _preferred(path: str | os.PathLike[str]) -> str:
-    folder = Path(path)
-    if folder.is_dir():
-        numbered = sorted(folder.glob("model.ckpt-*.index"), key=lambda file: (len(file.name), file.name))
-        best = [file for file in (folder / f"{CHECKPOINT}.index", folder / "model.ckpt-best.index") if file.exists()]
-        for file in [*best, *reversed(numbered)]:
-            return str(file)[: -len(".index")]
-    return tensorflow1.find_prefix(path)
+    if stored.config is not None and not config_file:
+        config = stored.config
+    elif configs:
+        config = AlbertConfig.from_json(configs[0])
+    elif stored.layout == "savedmodel":
+        config = savedmodel.infer_config(located.folder, stored)
+    else:
+        raise InputError(
+            f"{located.folder}: no config beside the checkpoint (looked for {', '.join(_CONFIG_PATTERNS)}). "
+            "Give it with --bert_config_file."
+        )
+    vocabularies = [found for folder in folders if (found := _candidates(folder, _VOCABULARY_PATTERNS))]
+    return Source(stored, located.folder, adapt_config(config, stored), tuple(vocabularies[0]) if vocabularies else ())
 
 
 def _candidates(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
@@ -111,11 +127,10 @@ def vocabulary_of(source: Source | None, given: str | os.PathLike[str] | None, f
             f"Ids would mean other characters: {advice}."
         )
     if source and not own and given and sha256(given) == PROJECT_VOCABULARY:
-        folder = Path(source.prefix).parent
         raise InputError(
-            f"{folder}: no vocabulary beside the checkpoint, and {flag}={given} is this project's own, which no model "
-            f"published elsewhere was trained with. Put the vocabulary that belongs to the model into {folder} as "
-            "vocab.txt (if it was trained here with this one, copy this one there)."
+            f"{source.folder}: no vocabulary beside the checkpoint, and {flag}={given} is this project's own, which no "
+            "model published elsewhere was trained with. Put the vocabulary that belongs to the model into "
+            f"{source.folder} as vocab.txt (if it was trained here with this one, copy this one there)."
         )
     if not own and not given:
         raise InputError(f"no vocabulary: none lies beside the checkpoint and {flag} is not given.")
@@ -129,11 +144,12 @@ def load_pretrained(
     seed: int = 0,
     say: Callable[[str], None] = print,
 ) -> keras.Model:
-    """A published or own checkpoint as a Keras model, with the heads it was saved with.
+    """A published or own model as a Keras model, with the heads it was saved with.
 
     Args:
-        path: a folder, a checkpoint prefix, or one of a checkpoint's files.
-        config_file: the config; left out, the one beside the checkpoint.
+        path: a folder, a checkpoint's prefix, a file of a model, a ``.zip`` or ``.tar.gz``, a name of the catalogue, or
+            an http address of an archive; any layout of ``LAYOUTS``.
+        config_file: the config; left out, the one in the file or beside it.
         seed: of weights that the checkpoint lacks.
         say: gets the report of what matched.
 
@@ -143,13 +159,49 @@ def load_pretrained(
     Raises:
         InputError: missing, damaged or mismatched files; the message names file, family, variable and shapes.
     """
-    source = find(path, config_file)
-    if "output_weights" in source.shapes:
-        model = AlbertForClassification(source.config, source.shapes["output_weights"][0], seed=seed)
+    model, report = load(find(path, config_file), seed=seed)
+    say(str(report))
+    return model
+
+
+def load(source: Source, *, seed: int = 0, bare: bool = False) -> tuple[keras.Model, LoadReport]:
+    """The model of a source, and what matched.
+
+    Args:
+        source: as ``find`` returns it.
+        seed: of weights that it lacks.
+        bare: a source without any head gives ``AlbertModel``, not ``AlbertForPretraining`` with fresh heads.
+    """
+    if source.classes:
+        model = AlbertForClassification(source.config, source.classes, seed=seed)
+    elif bare and not heads_in(source.shapes).keys() & {"masked-LM head", "sentence-order head"}:
+        model = AlbertModel(source.config, seed=seed)
     else:
         model = AlbertForPretraining(source.config, seed=seed)
-    say(str(tensorflow1.load_weights(model, source.prefix)))
-    return model
+    return model, assign(model, source.stored)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Save
+
+
+@dataclass(frozen=True)
+class Companions:
+    """What goes with the weights into a model's folder.
+
+    Attributes:
+        vocabulary: copied beside the weights, under the name the layout has for it.
+        lower_case: whether its tokenizer lower-cases.
+        label_names: of a classifier's classes, in their order.
+        root: of a ``tf2`` checkpoint's keys, "encoder" or "model".
+        checkpoint: name of a ``tf2`` checkpoint, to which "-1" is added.
+    """
+
+    vocabulary: str | os.PathLike[str] | None = None
+    lower_case: bool = True
+    label_names: tuple[str, ...] = ()
+    root: str = "encoder"
+    checkpoint: str = tensorflow2.CHECKPOINT
 
 
 def save_pretrained(
@@ -158,23 +210,31 @@ def save_pretrained(
     *,
     vocabulary: str | os.PathLike[str] | None = None,
     layout: str = "tf1",
+    lower_case: bool = True,
+    label_names: Sequence[str] = (),
 ) -> None:
-    """Writes a model's folder, complete or not at all: checkpoint, ``albert_config.json``, vocabulary.
+    """Writes a model's folder, complete or not at all: weights, config, vocabulary.
 
     Args:
-        model: of this package.
+        model: of this package; a brightmart model goes into ``tf2`` and ``huggingface`` as the google model that
+            computes the same (``convert.families``).
         folder: new, empty, or holding a model and nothing else, which is replaced.
         vocabulary: copied beside the weights, under the name that ``find`` knows.
         layout: a name of ``LAYOUTS``.
+        lower_case: whether the vocabulary is of lower-cased text; told to Hugging Face's tokenizer.
+        label_names: of a classifier's classes; told to Hugging Face's config.
 
     Raises:
-        InputError: an unknown layout, a folder that holds other files, or one that cannot be written.
+        InputError: an unknown layout, one that cannot hold the model (the reason is given), a folder that holds other
+            files, or one that cannot be written.
     """
     if layout not in LAYOUTS:
         raise InputError(f"layout {layout!r}: not one of {', '.join(LAYOUTS)}.")
     check_replaceable(folder)
+    model = as_family(model, FAMILIES_HELD.get(layout, model.config.family))
     with atomic_folder(folder) as temporary:
-        write_model(model, temporary, vocabulary=vocabulary, layout=layout)
+        companions = Companions(vocabulary, lower_case=lower_case, label_names=tuple(label_names))
+        write_model(model, temporary, companions, layout=layout)
 
 
 def check_replaceable(folder: str | os.PathLike[str]) -> None:
@@ -182,8 +242,7 @@ def check_replaceable(folder: str | os.PathLike[str]) -> None:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: a file, where a folder is to be written. Name another folder.")
-    own = re.compile(rf"{re.escape(CHECKPOINT)}\.|albert_config\.json$|vocab\.txt$|spm\.model$")
-    others = sorted(file.name for file in folder.glob("*") if not own.match(file.name))
+    others = sorted(file.name for file in folder.glob("*") if not _OWN_FILE.match(file.name))
     if others:
         raise InputError(
             f"{folder}: would be replaced by the model, but holds other files ({', '.join(others[:3])}"
@@ -192,11 +251,23 @@ def check_replaceable(folder: str | os.PathLike[str]) -> None:
 
 
 def write_model(
-    model: keras.Model, folder: Path, *, vocabulary: str | os.PathLike[str] | None = None, layout: str = "tf1"
+    model: keras.Model,
+    folder: str | os.PathLike[str],
+    companions: Companions = Companions(),
+    *,
+    layout: str = "tf1",
+    names: Collection[str] | None = None,
 ) -> None:
-    """Adds a model's files to a folder that is being filled."""
-    LAYOUTS[layout](model, Path(folder))
-    write_description(model.config, folder, vocabulary=vocabulary)
+    """Adds a model's files to a folder that is being filled.
+
+    Args:
+        model: of a family that the layout holds.
+        folder: exists.
+        companions: what goes with the weights.
+        layout: a name of ``LAYOUTS``.
+        names: the arrays to write, by TF1 name; left out, all.
+    """
+    LAYOUTS[layout](model, Path(folder), names, companions)
 
 
 def write_description(
@@ -210,9 +281,55 @@ def write_description(
             shutil.copyfileobj(source, target)
 
 
-def _write_tf1(model: keras.Model, folder: Path) -> None:
-    tensorflow1.save_weights(model, folder / CHECKPOINT)
+Names = Collection[str] | None
 
 
-#: How a model can be written.
-LAYOUTS = {"tf1": _write_tf1}
+def _write_tf1(model: keras.Model, folder: Path, names: Names, companions: Companions) -> None:
+    tensorflow1.save_weights(model, folder / CHECKPOINT, names)
+    write_description(model.config, folder, vocabulary=companions.vocabulary)
+
+
+def _write_tf2(model: keras.Model, folder: Path, names: Names, companions: Companions) -> None:
+    tensorflow2.write(model, folder, names, root=companions.root, name=companions.checkpoint)
+    write_description(model.config, folder, vocabulary=companions.vocabulary)
+
+
+def _write_huggingface(model: keras.Model, folder: Path, names: Names, companions: Companions) -> None:
+    huggingface.write(model, folder, names, label_names=companions.label_names)
+    if companions.vocabulary is not None:
+        write_tokenizer_files(
+            folder,
+            Path(companions.vocabulary),
+            lower_case=companions.lower_case,
+            max_length=model.config.max_position_embeddings,
+        )
+
+
+def _write_keras(model: keras.Model, folder: Path, names: Names, companions: Companions) -> None:
+    keras_file.write(model, folder)
+    write_description(model.config, folder, vocabulary=companions.vocabulary)
+
+
+def _write_savedmodel(model: keras.Model, folder: Path, names: Names, companions: Companions) -> None:
+    write_description(model.config, folder, vocabulary=companions.vocabulary)
+    savedmodel.write(model, folder, names, vocabulary=companions.vocabulary, lower_case=companions.lower_case)
+
+
+#: How a model can be written: name to a function of model, folder, TF1 names of the arrays and companions.
+LAYOUTS = {
+    "tf1": _write_tf1,
+    "tf2": _write_tf2,
+    "huggingface": _write_huggingface,
+    "keras": _write_keras,
+    "savedmodel": _write_savedmodel,
+}
+#: Layouts that hold one family only.
+FAMILIES_HELD = {"tf2": "google", "huggingface": "google"}
+#: What says of a config of that family why a layout cannot hold its model.
+REFUSALS = {"tf2": tensorflow2.refusal, "huggingface": huggingface.refusal}
+#: What these write, and what belongs to a fine-tuned model.
+_OWN_FILE = re.compile(
+    r".*\.ckpt(-\d+)?\.(index|meta|data-\d{5}-of-\d{5})$|(albert_config|config|tokenizer|tokenizer_config|"
+    r"special_tokens_map|task)\.json$|vocab\.txt$|(spm|spiece)\.model$|model\.(safetensors|keras)$|"
+    r"(saved_model|fingerprint)\.pb$|(variables|assets)$"
+)

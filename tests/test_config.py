@@ -11,7 +11,8 @@ from albert_zh.config import ACTIVATIONS, AlbertConfig
 from albert_zh.files import InputError
 
 CONFIGS = sorted((Path(__file__).parent.parent / "albert_config").glob("albert_config_*.json"))
-PUBLISHED = [path for path in CONFIGS if "nano" not in path.stem]
+ENGLISH = [path for path in CONFIGS if path.stem.endswith(("_v1", "_v2"))]
+CHINESE = [path for path in CONFIGS if path not in ENGLISH and "nano" not in path.stem]
 NEEDED = {
     "vocab_size": 40,
     "hidden_size": 16,
@@ -30,36 +31,17 @@ SIZES = {
     "xxlarge": (12, 4096, 64, 16384),
 }
 GOOGLE_HEADS = {"xlarge": 16, "xxlarge": 16}
-#: Parameters of encoder and pooler (without the heads), millions to two decimals.
-MILLIONS = {
-    "albert_config_tiny": 4.18,
-    "albert_config_base": 10.88,
-    "albert_config_large": 17.01,
-    "albert_config_xlarge": 58.58,
-    "albert_config_xxlarge": 223.50,
-    "albert_config_tiny_google": 4.08,
-    "albert_config_small_google": 4.74,
-    "albert_config_base_google": 10.55,
-    "albert_config_large_google": 16.55,
-    "albert_config_xlarge_google": 57.59,
-    "albert_config_xxlarge_google": 221.46,
-}
-
-
-def parameters(config):
-    """Weights of encoder and pooler by arithmetic; test_encoder.py holds it against networks that were built."""
-    hidden, narrow, inner = config.hidden_size, config.embedding_size, config.intermediate_size
-    width = hidden if config.family == "brightmart" else narrow
-    projection = narrow * hidden + (hidden if config.family == "google" else 0)
-    embeddings = config.vocab_size * narrow + (config.max_position_embeddings + config.type_vocab_size + 2) * width
-    block = 4 * (hidden * hidden + hidden) + 2 * hidden * inner + inner + hidden + 2 * 2 * hidden
-    pooler = hidden * hidden + hidden
-    return embeddings + projection + config.num_hidden_groups * config.inner_group_num * block + pooler
+#: The English models' heads. Of xlarge_v2 its own archive and TF Hub say 32 and Hugging Face's port 16
+#: (https://github.com/google-research/albert/issues/180). Of xlarge_v1 TF Hub says 32 and the port 16: unsettled.
+ENGLISH_HEADS = {"base": 12, "large": 16, "xlarge_v1": 16, "xlarge_v2": 32, "xxlarge": 64}
 
 
 def test_a_shipped_file_exists_for_every_size_of_both_families():
-    assert {path.stem for path in PUBLISHED} == {
+    assert {path.stem for path in CHINESE} == {
         f"albert_config_{size}{end}" for size in SIZES for end in ("", "_google")
+    }
+    assert {path.stem for path in ENGLISH} == {
+        f"albert_config_{size}_{version}" for size in ("base", "large", "xlarge", "xxlarge") for version in ("v1", "v2")
     }
 
 
@@ -71,7 +53,7 @@ def test_a_shipped_config_survives_writing_and_reading(path, tmp_path):
     assert config.to_dict() == {**config.to_dict(), **json.loads(path.read_text(encoding="utf-8"))}
 
 
-@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CHINESE, ids=lambda path: path.stem)
 def test_a_shipped_config_has_the_published_size(path):
     config, google = AlbertConfig.from_json(path), path.stem.endswith("_google")
     size = path.stem.removeprefix("albert_config_").removesuffix("_google")
@@ -89,10 +71,28 @@ def test_a_shipped_config_has_the_published_size(path):
     assert config.ln_type == ("preln" if size == "xxlarge" and not google else "postln")
 
 
-@pytest.mark.parametrize("name", MILLIONS)
-def test_encoder_and_pooler_have_the_published_number_of_parameters(name):
-    config = AlbertConfig.from_json(CONFIGS[0].with_name(f"{name}.json"))
-    assert round(parameters(config) / 1e6, 2) == MILLIONS[name]
+@pytest.mark.parametrize("path", ENGLISH, ids=lambda path: path.stem)
+def test_an_english_config_is_that_of_the_published_model(path):
+    config = AlbertConfig.from_json(path)
+    name = path.stem.removeprefix("albert_config_")
+    size, version = name.split("_")
+    layers, hidden, _, inner = SIZES[size]
+    dropout = 0.1 if version == "v1" and size != "xxlarge" else 0.0
+    assert config == AlbertConfig(
+        family="google",
+        vocab_size=30000,
+        embedding_size=128,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=ENGLISH_HEADS.get(name) or ENGLISH_HEADS[size],
+        intermediate_size=inner,
+        hidden_act="gelu",
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        max_position_embeddings=512,
+        type_vocab_size=2,
+        initializer_range=0.02,
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,7 @@ def test_a_missing_key_is_named(key):
 
 def test_keys_of_published_files_that_change_nothing_are_accepted():
     google = {"net_structure_type": 0, "gap_size": 0, "num_memory_blocks": 0, "down_scale_factor": 1}
+    google["layers_to_keep"] = []  # in google's Chinese models and in xxlarge
     bert = {"directionality": "bidi", "pooler_fc_size": 768, "pooler_num_attention_heads": 12, "pooler_type": "x"}
     assert AlbertConfig.from_dict(NEEDED | google) == AlbertConfig.from_dict(NEEDED | {"family": "google"})
     assert AlbertConfig.from_dict(NEEDED | bert) == AlbertConfig.from_dict(NEEDED)
@@ -168,7 +169,8 @@ def test_a_hugging_face_config_is_read():
         ({"hidden_act": "swish"}, "hidden_act is 'swish', not one of gelu"),
         ({"ln_type": "middle"}, "ln_type is 'middle', not one of postln, preln"),
         ({"family": "bert"}, "family is 'bert', not one of brightmart, google"),
-        ({"num_hidden_groups": 3}, "num_hidden_groups 3 is more than num_hidden_layers 2"),
+        ({"num_hidden_groups": 3}, "with num_hidden_groups 3 and num_hidden_layers 2 no layer would run group 2"),
+        ({"num_hidden_groups": 22, "num_hidden_layers": 22, "family": "google"}, "with .* 22 no layer would run group"),
         ({"num_hidden_groups": 2, "family": "brightmart"}, "the brightmart family shares one layer"),
         ({"inner_group_num": 2, "family": "brightmart"}, "the brightmart family shares one layer"),
         ({"ln_type": "preln", "family": "google"}, "the google family is post-LN only"),

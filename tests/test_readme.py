@@ -25,6 +25,7 @@ SCRIPTS = {
     "run_pretraining.py": ("pretrain", set()),
     "run_pretraining_google.py": ("pretrain", set()),
     "run_classifier.py": ("finetune", set()),
+    "test_changes.py": ("changes", set()),
     "run_classifier_lcqmc.sh": ("finetune", {"sample", "sweep", "data_dir", "model_dir"}),
 }
 FOLDERS = ("albert_config", "albert_zh", "benchmarks", "data", "scripts", "tests")

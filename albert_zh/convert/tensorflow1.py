@@ -1,4 +1,4 @@
-"""Checkpoints under the variable names of the published TensorFlow 1 code: read, recognise, write.
+"""Checkpoints under the variable names of the published TensorFlow 1 code: find, read, write.
 
 This is also the layout this project trains in: a checkpoint that an old tool can read needs no export.
 """
@@ -7,85 +7,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import meta_graph_pb2
 
-from albert_zh.config import AlbertConfig
+from albert_zh.convert.weights import PROJECTION_BRIGHTMART, LoadReport, Stored, arrays_of, assign
 from albert_zh.files import InputError
 
-_BLOCK_BRIGHTMART = (
-    ("attention/query", "attention/self/query"),
-    ("attention/key", "attention/self/key"),
-    ("attention/value", "attention/self/value"),
-    ("attention/output", "attention/output/dense"),
-    ("attention_norm", "attention/output/LayerNorm"),
-    ("intermediate", "intermediate/dense"),
-    ("output", "output/dense"),
-    ("output_norm", "output/LayerNorm"),
-)
-_BLOCK_GOOGLE = (
-    ("attention/query", "attention_1/self/query"),
-    ("attention/key", "attention_1/self/key"),
-    ("attention/value", "attention_1/self/value"),
-    ("attention/output", "attention_1/output/dense"),
-    ("attention_norm", "LayerNorm"),
-    ("intermediate", "ffn_1/intermediate/dense"),
-    ("output", "ffn_1/intermediate/output/dense"),
-    ("output_norm", "LayerNorm_1"),
-)
-_REST = (
-    ("encoder/embeddings/word", "bert/embeddings/word_embeddings"),
-    ("encoder/embeddings/position", "bert/embeddings/position_embeddings"),
-    ("encoder/embeddings/token_type", "bert/embeddings/token_type_embeddings"),
-    ("encoder/embeddings/projection/kernel", "bert/embeddings/word_embeddings_2"),  # brightmart
-    ("encoder/embeddings/norm", "bert/embeddings/LayerNorm"),
-    ("encoder/projection", "bert/encoder/embedding_hidden_mapping_in"),  # google
-    ("encoder/pooler", "bert/pooler/dense"),
-    ("masked_lm/transform", "cls/predictions/transform/dense"),
-    ("masked_lm/norm", "cls/predictions/transform/LayerNorm"),
-    ("masked_lm/output_bias", "cls/predictions/output_bias"),
-    ("sentence_order/kernel", "cls/seq_relationship/output_weights"),
-    ("sentence_order/bias", "cls/seq_relationship/output_bias"),
-    ("classifier/kernel", "output_weights"),
-    ("classifier/bias", "output_bias"),
-)
-#: Stored as [classes, H]; Keras keeps kernels as [H, classes].
-_TRANSPOSED = frozenset({"cls/seq_relationship/output_weights", "output_weights"})
+#: Optimizer slots and counters.
 _SLOT = re.compile(r"/(lamb_m|lamb_v|adam_m|adam_v)$|^global_step$|^(beta1_power|beta2_power)$")
-
-
-def variable_names(model: keras.Model) -> dict[str, keras.Variable]:
-    """The model's trainable variables under the names of the published TF1 checkpoints."""
-    block = _BLOCK_BRIGHTMART if model.config.family == "brightmart" else _BLOCK_GOOGLE
-    pairs = list(_REST)
-    for group in range(model.config.num_hidden_groups):
-        for inner in range(model.config.inner_group_num):
-            scope = (
-                "bert/encoder/layer_shared"
-                if model.config.family == "brightmart"
-                else f"bert/encoder/transformer/group_{group}/inner_group_{inner}"
-            )
-            pairs += [(f"encoder/group_{group}_inner_{inner}/{ours}", f"{scope}/{theirs}") for ours, theirs in block]
-    table = dict(pairs)
-    names = {}
-    for variable in model.trainable_variables:
-        path = variable.path.split("/", 1)[1]  # without the model's name
-        layer, _, part = path.rpartition("/")
-        names[table[path] if path in table else f"{table[layer]}/{part}"] = variable
-    return names
-
-
-def to_tf1(name: str, array: np.ndarray) -> np.ndarray:
-    """An array of the Keras model as the checkpoint stores it."""
-    return array.T if name in _TRANSPOSED else array
-
-
-from_tf1 = to_tf1  # transposing is its own inverse
+#: Names of TF1 hub modules begin with their scope.
+_SCOPE = re.compile(r"^(?:[^/]+/)*?(?=(?:bert|cls)/)")
 
 
 def find_prefix(path: str | os.PathLike[str]) -> str:
@@ -125,10 +63,7 @@ def read_checkpoint(prefix: str | os.PathLike[str], names: Iterable[str] | None 
         wanted = list(reader.get_variable_to_shape_map()) if names is None else names
         return {name: reader.get_tensor(name) for name in wanted}
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:  # IndexError: the data ends too early
-        raise InputError(
-            f"{prefix}: the checkpoint cannot be read ({str(error).splitlines()[0]}). A file of it is missing, "
-            "truncated or damaged: download or copy .index and .data-* again."
-        ) from error
+        raise _unreadable(prefix, error) from error
 
 
 def shapes(prefix: str | os.PathLike[str]) -> dict[str, tuple[int, ...]]:
@@ -178,114 +113,83 @@ def write_checkpoint(prefix: str | os.PathLike[str], arrays: Mapping[str, np.nda
             file.unlink(missing_ok=True)
 
 
-def family_of(listed: Mapping[str, tuple[int, ...]], where: str) -> str:
-    """Which family a checkpoint's names belong to.
+def _unreadable(prefix: str, error: Exception) -> InputError:
+    """What is wrong with a checkpoint's files, told by their sizes where these tell it."""
+    advice = "Download or copy .index and .data-* again."
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        types, sizes = reader.get_variable_to_dtype_map(), reader.get_variable_to_shape_map()
+    except (tf.errors.OpError, ValueError, RuntimeError):
+        return InputError(f"{prefix}: the checkpoint cannot be read ({str(error).splitlines()[0]}). {advice}")
+    needed = sum(types[name].size * int(np.prod(sizes[name])) for name in sizes)
+    folder, name = os.path.split(prefix)
+    files = sorted(Path(folder or ".").glob(f"{name}.data-*-of-*"))
+    held = sum(file.stat().st_size for file in files)
+    listed = f"{prefix}: its .index lists {len(sizes)} arrays of {needed:,} bytes in all"
+    if not files:
+        return InputError(f"{listed}, but there is no {name}.data-00000-of-00001 with the weights. {advice}")
+    if held < needed:
+        return InputError(f"{listed}, but {files[0].name} holds {held:,}: the download was cut off. {advice}")
+    return InputError(f"{prefix}: the weights are damaged ({str(error).splitlines()[0]}). {advice}")
+
+
+def open_stored(prefix: str | os.PathLike[str]) -> Stored:
+    """The weights of a checkpoint; nothing but its index is read.
 
     Raises:
-        InputError: neither family's names are there.
+        InputError: the index is missing or damaged.
     """
-    if "bert/embeddings/word_embeddings_2" in listed:
-        return "brightmart"
-    if "bert/encoder/embedding_hidden_mapping_in/kernel" in listed:
-        return "google"
-    if "bert/encoder/layer_0/attention/self/query/kernel" in listed:
-        raise InputError(f"{where}: this is a BERT checkpoint (layer_0, layer_1 …), not an ALBERT.")
-    some = ", ".join(sorted(listed)[:3])
-    raise InputError(f"{where}: no ALBERT of either family; it holds {some} … Give a brightmart or google checkpoint.")
-
-
-def adapt_config(config: AlbertConfig, listed: Mapping[str, tuple[int, ...]], where: str) -> AlbertConfig:
-    """The config with the checkpoint's family, after comparing every size the shapes can tell.
-
-    The head count and ``ln_type`` leave no trace in the weights: those stay as the JSON says.
-
-    Raises:
-        InputError: a size differs; family, variable and both shapes are named.
-    """
-    family = family_of(listed, where)
-    if family != config.family:
-        changes = {"family": family}
-        if family == "brightmart":
-            changes |= {"num_hidden_groups": 1, "inner_group_num": 1}
+    prefix = os.fspath(prefix)
+    names, slots = {}, 0
+    listed = shapes(prefix)
+    for name in listed:
+        if _SLOT.search(name):
+            slots += 1
         else:
-            changes["ln_type"] = "postln"
-        config = config.replace(**changes)
-    width = config.hidden_size if family == "brightmart" else config.embedding_size
-    expected = {
-        "bert/embeddings/word_embeddings": (config.vocab_size, config.embedding_size),
-        "bert/embeddings/position_embeddings": (config.max_position_embeddings, width),
-        "bert/embeddings/token_type_embeddings": (config.type_vocab_size, width),
-        "bert/pooler/dense/kernel": (config.hidden_size, config.hidden_size),
-    }
-    for name, shape in expected.items():
-        if name in listed and tuple(listed[name]) != shape:
-            raise InputError(
-                f"{where}: {family} checkpoint of another size: {name} is {list(listed[name])}, "
-                f"the config says {list(shape)}. Use the JSON that came with the checkpoint."
-            )
-    return config
+            names[_SCOPE.sub("", name)] = name
+
+    def read(wanted: Iterable[str]) -> dict[str, np.ndarray]:
+        wanted = list(wanted)
+        arrays = read_checkpoint(prefix, [names[name] for name in wanted])
+        return {name: arrays[names[name]].astype(np.float32, copy=False) for name in wanted}
+
+    return Stored(
+        layout="tf1",
+        where=prefix,
+        identity=Path(f"{prefix}.index"),  # it holds the checksum of every array
+        shapes={name: listed[held] for name, held in names.items()},
+        read=read,
+        slots=slots,
+        known=_told_by_graph(Path(f"{prefix}.meta"), names),
+    )
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """What matched when a checkpoint was loaded."""
+def _told_by_graph(meta: Path, names: Collection[str]) -> dict[str, tuple[Any, str]]:
+    """Heads and layers of a brightmart network, from the graph published beside the weights: no shape tells them.
 
-    source: str
-    loaded: tuple[str, ...]
-    missing: tuple[str, ...]
-    unused: tuple[str, ...]
-    slots: int = 0
-
-    def __str__(self) -> str:
-        lines = [f"{self.source}: {len(self.loaded)} arrays loaded, {self.slots} optimizer slots passed over"]
-        if self.missing:
-            lines.append(f"  not in it, freshly initialised ({len(self.missing)}): {', '.join(self.missing)}")
-        if self.unused:
-            lines.append(f"  in it, not used here ({len(self.unused)}): {', '.join(self.unused)}")
-        return "\n".join(lines)
+    The graph splits the heads with a Reshape to [batch, length, heads, head size], once a layer. What google's graphs
+    look like is not known here, and they tell nothing.
+    """
+    if not meta.is_file() or PROJECTION_BRIGHTMART not in names:
+        return {}
+    graph = meta_graph_pb2.MetaGraphDef()
+    try:
+        graph.ParseFromString(meta.read_bytes())
+    except DecodeError:
+        return {}  # nothing is taken from it but this check
+    split = re.compile(r"^bert/encoder/layer_shared(_\d+)?/attention/self/Reshape/shape$")
+    constants = [node for node in graph.graph_def.node if node.op == "Const" and split.match(node.name)]
+    heads = {int(sizes[2]) for node in constants if (sizes := tf.make_ndarray(node.attr["value"].tensor)).size == 4}
+    if len(heads) != 1:
+        return {}
+    return {"num_attention_heads": (heads.pop(), meta.name), "num_hidden_layers": (len(constants), meta.name)}
 
 
 def load_weights(model: keras.Model, prefix: str | os.PathLike[str]) -> LoadReport:
-    """Assigns to the model every array the checkpoint has for it.
-
-    Raises:
-        InputError: a shape differs, a value is not finite, an encoder array is missing, or a file is damaged.
-    """
-    prefix = os.fspath(prefix)
-    listed = shapes(prefix)
-    family = family_of(listed, prefix)
-    variables = variable_names(model)
-    if family != model.config.family:
-        raise InputError(f"{prefix}: a {family} checkpoint, but the model is of the {model.config.family} family.")
-    loaded = [name for name in variables if name in listed]
-    missing = tuple(name for name in variables if name not in listed)
-    unused = [name for name in listed if name not in variables]
-    slots = [name for name in unused if _SLOT.search(name)]
-    absent = [name for name in missing if name.startswith("bert/") and not name.startswith("bert/pooler/")]
-    beyond = sorted(name for name in set(unused) - set(slots) if name.startswith("bert/encoder/"))
-    if absent or beyond:
-        what = f"without {absent[0]}" if absent else f"with {beyond[0]}"
-        raise InputError(
-            f"{prefix}: {family} checkpoint {what} (and {len(absent or beyond) - 1} more of the encoder). "
-            "It belongs to a network with other layers or groups: use the JSON that came with it."
-        )
-    arrays = read_checkpoint(prefix, loaded)
-    for name in loaded:
-        array, variable = from_tf1(name, arrays[name]), variables[name]
-        if array.shape != tuple(variable.shape):
-            raise InputError(
-                f"{prefix}: {family} checkpoint of another size: {name} is {list(array.shape)}, "
-                f"the config says {list(variable.shape)}. Use the JSON that came with the checkpoint."
-            )
-        if not np.isfinite(array).all():
-            raise InputError(f"{prefix}: {name} holds values that are not finite. The checkpoint is damaged.")
-        variable.assign(array)
-    return LoadReport(prefix, tuple(loaded), missing, tuple(sorted(set(unused) - set(slots))), len(slots))
+    """Gives the model the arrays of a checkpoint; see ``weights.assign``."""
+    return assign(model, open_stored(prefix))
 
 
-def save_weights(model: keras.Model, prefix: str | os.PathLike[str]) -> None:
-    """Writes the model's weights under their TF1 names."""
-    arrays = {
-        name: to_tf1(name, keras.ops.convert_to_numpy(variable)) for name, variable in variable_names(model).items()
-    }
-    write_checkpoint(prefix, arrays)
+def save_weights(model: keras.Model, prefix: str | os.PathLike[str], names: Collection[str] | None = None) -> None:
+    """Writes the model's weights under their TF1 names; only those of ``names`` if given."""
+    write_checkpoint(prefix, arrays_of(model, names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from albert_zh.files import InputError
 
@@ -30,7 +30,7 @@ class Model:
         layout: "tf1", "tf2" or "huggingface".
         downloads: files to fetch; archives are unpacked.
         files: what the folder must hold, alternatives in a group, names or patterns.
-        licence: as far as known.
+        licence: as far as known; what matters most stands before a bracket.
         note: what sets it apart.
     """
 
@@ -52,7 +52,7 @@ class Dataset:
         name: what users type; the task's name in most cases.
         downloads: files to fetch; archives are unpacked. Empty: no public address is known.
         files: what the folder must hold, alternatives in a group, names or patterns.
-        licence: as far as known.
+        licence: as far as known; what matters most stands before a bracket.
         note: what a user should know before using it.
     """
 
@@ -76,7 +76,7 @@ HUGGINGFACE_MIRROR = "https://hf-mirror.com/"
 _TF1 = (("*.index",), ("*.json",))
 _TF2 = (("*.index",),)
 
-_UNKNOWN = "unknown: the publisher states none for the weights"
+_UNKNOWN = "none stated (by the publisher, for the weights)"
 _APACHE = "Apache-2.0 (stated for the publishing repository)"
 
 
@@ -194,8 +194,8 @@ _XNLI = "https://dl.fbaipublicfiles.com/XNLI/"
 
 _THREE_JSON = (("train.json",), ("dev.json",), ("test.json",))
 _THREE_TSV = (("train.tsv",), ("dev.tsv",), ("test.tsv",))
-_NOT_STATED = "unknown: the benchmark states none for this set"
-_ASK = "unknown: its authors give it for research, on application"
+_NOT_STATED = "none stated (by the benchmark, for this set)"
+_ASK = "for research, on application to its authors"
 
 
 def _clue(archive: str, mirror: str | None = None) -> tuple[Download, ...]:
@@ -268,29 +268,3 @@ def find(name: str) -> Model | Dataset:
             "or give a folder that holds it."
         )
     return row
-
-
-@dataclass(frozen=True)
-class ListOptions:
-    """Options of ``albert-zh models``."""
-
-    contains: str = field(
-        default="", metadata={"help": "Only names that contain this text, such as tiny.", "positional": True}
-    )
-
-
-def run(options: ListOptions) -> None:
-    """Prints the catalogue: one row a model or data set."""
-    models = [model for model in MODELS.values() if options.contains in model.name]
-    datasets = [dataset for dataset in DATASETS.values() if options.contains in dataset.name]
-    width = max((len(row.name) for row in [*models, *datasets]), default=0)
-    for title, rows in (("models", models), ("data sets", datasets)):
-        if rows:
-            print(f"{title}:")
-        for row in rows:
-            about = [f"{row.family:<10} {row.size:<7} {row.layout:<11}"] if isinstance(row, Model) else []
-            if not row.downloads:
-                about.append("no public address known;")
-            about.append(f"licence {row.licence.split(':')[0].split(' (')[0]}")
-            print(f"  {row.name:<{width}}  {' '.join(about)}{'; ' + row.note if row.note else ''}")
-    print("albert-zh download NAME fetches one.")

@@ -26,12 +26,12 @@ from albert_zh.hub.catalog import DATASETS, HUGGINGFACE, MODELS, Dataset, Downlo
 TIMEOUTS = (10, 60)
 #: Attempts in a row that bring no new byte before an address is given up; the waits between them are 1, 2, 4 s.
 ATTEMPTS = 4
-_ELSEWHERE = "Set ALBERT_ZH_HOME to a folder you can write"
+ELSEWHERE = "Set ALBERT_ZH_HOME to a folder you can write"
 _CHUNK = 1 << 14  # a break loses what is less than this
 _MAGIC = {".zip": (b"PK\x03\x04", b"PK\x05\x06"), ".gz": (b"\x1f\x8b",), ".tgz": (b"\x1f\x8b",)}
 
 
-class _Unusable(Exception):
+class Unusable(Exception):
     """This address will not give the file: go on to the next one. The message is the reason."""
 
 
@@ -54,24 +54,24 @@ def fetch(row: Model | Dataset, home: Path, wait: Callable[[float], None] = time
     Raises:
         InputError: no address is known or none worked; says what to fetch and where to put it.
     """
-    folder = home / ("models" if isinstance(row, Model) else "datasets") / row.name.replace("/", "--")
-    if (root := _complete(folder, row)) is not None:
+    folder = folder_of(row, home)
+    if (root := here(row, home)) is not None:
         return root
     if not row.downloads:
         raise InputError(
             f"{row.name}: no public address is known. Put its files ({_listed(row)}) in\n"
             f"  {folder}\nor give their folder."
         )
-    _say(f"{row.name}: licence {row.licence}{'; ' + row.note if row.note else ''}")
+    say(f"{row.name}: licence {row.licence}{'; ' + row.note if row.note else ''}")
     lock = home / "locks" / f"{folder.name}.lock"
-    with locked(lock, lambda: _say(f"{row.name}: another process is fetching it; waiting for that"), _ELSEWHERE):
-        if (root := _complete(folder, row)) is not None:  # another process fetched it while this one waited
+    with locked(lock, lambda: say(f"{row.name}: another process is fetching it; waiting for that"), ELSEWHERE):
+        if (root := here(row, home)) is not None:  # another process fetched it while this one waited
             return root
         files, failures = [], []
         for download in row.downloads:
             try:
                 files.append(fetch_file(download, home / "downloads" / folder.name, wait))
-            except _Unusable as error:
+            except Unusable as error:
                 failures.append((download, str(error)))
         if failures:
             raise InputError(_what_to_do(row, home / "downloads" / folder.name, failures))
@@ -81,13 +81,20 @@ def fetch(row: Model | Dataset, home: Path, wait: Callable[[float], None] = time
             for file in files:
                 if file.url != "local":  # what a user put there stays
                     file.path.unlink(missing_ok=True)
-    root = _complete(folder, row)
+    root = here(row, home)
     assert root is not None, "checked before the folder was renamed"
-    _say(f"{row.name}: {root}")
+    say(f"{row.name}: {root}")
     return root
 
 
-def _complete(folder: Path, row: Model | Dataset) -> Path | None:
+def folder_of(row: Model | Dataset, home: Path) -> Path:
+    """The folder under ``home`` that a catalogue row is kept in, whether it is there or not."""
+    return home / ("models" if isinstance(row, Model) else "datasets") / row.name.replace("/", "--")
+
+
+def here(row: Model | Dataset, home: Path) -> Path | None:
+    """The folder that holds all files of a catalogue row, None when it has not been fetched to ``home``."""
+    folder = folder_of(row, home)
     return find_root(folder, row.files) if folder.is_dir() else None
 
 
@@ -122,7 +129,7 @@ def _what_to_do(row: Model | Dataset, folder: Path, failures: list[tuple[Downloa
     flag = "--model_dir" if isinstance(row, Model) else "--data_dir"
     lines = [f"{row.name} could not be downloaded. Fetch by other means:"]
     for download, reason in failures:
-        addresses = _addresses(download)
+        addresses = addresses_of(download)
         lines += [f"  {address.url}" for address in addresses]
         sums = {address.algorithm: address.digest for address in addresses if address.algorithm}
         lines += [f"    ({algorithm} of the first: {digest})" for algorithm, digest in sums.items()]
@@ -158,7 +165,8 @@ class Fetched:
     url: str
 
 
-def _addresses(download: Download) -> list[Address]:
+def addresses_of(download: Download) -> list[Address]:
+    """Where one file can be had, in the order tried; ``HF_ENDPOINT`` stands in for Hugging Face's own address."""
     endpoint = os.environ.get("HF_ENDPOINT")
     addresses = []
     for text in download.urls:
@@ -174,10 +182,10 @@ def fetch_file(download: Download, folder: Path, wait: Callable[[float], None] =
     """One file from the first address that gives it, checked; a file already in ``folder`` is taken if it passes.
 
     Raises:
-        _Unusable: no address worked; the message holds each reason.
+        Unusable: no address worked; the message holds each reason.
         InputError: the disk is full or the folder cannot be written.
     """
-    addresses = _addresses(download)
+    addresses = addresses_of(download)
     reasons = []
     for address in addresses:
         path = folder / address.file
@@ -196,16 +204,16 @@ def fetch_file(download: Download, folder: Path, wait: Callable[[float], None] =
             continue
         try:
             return Fetched(_fetch_address(address, folder, wait), address.url)
-        except _Unusable as error:
+        except Unusable as error:
             reasons.append(f"{host}: {error}")
             if isinstance(error, _Unreachable):
                 unreachable.add(host)
             elif len(addresses) > 1:
-                _say(f"{address.url}: {error}; trying the next address")
-    raise _Unusable("; ".join(reasons))
+                say(f"{address.url}: {error}; trying the next address")
+    raise Unusable("; ".join(reasons))
 
 
-class _Unreachable(_Unusable):
+class _Unreachable(Unusable):
     """The host cannot be reached at all, so another file there is not tried either."""
 
 
@@ -223,7 +231,7 @@ def _fetch_address(address: Address, folder: Path, wait: Callable[[float], None]
             except _Interrupted as error:
                 failed = 0 if part.exists() and part.stat().st_size > before else failed + 1
                 if failed >= ATTEMPTS:
-                    raise _Unusable(f"{error}, {failed} times in a row") from error
+                    raise Unusable(f"{error}, {failed} times in a row") from error
                 wait(2.0 ** max(failed - 1, 0))
                 continue
             if address.digest is None or file_digest(part, address.algorithm) == address.digest:
@@ -231,7 +239,7 @@ def _fetch_address(address: Address, folder: Path, wait: Callable[[float], None]
             got = file_digest(part, address.algorithm)
             _discard(part)
             if not resumed:
-                raise _Unusable(f"the file's {address.algorithm} is {got}, not {address.digest}")
+                raise Unusable(f"the file's {address.algorithm} is {got}, not {address.digest}")
             resumed = False  # the old beginning may have been of another file: once more from the start
         os.replace(part, folder / address.file)
         _side(part).unlink(missing_ok=True)
@@ -243,7 +251,7 @@ def _transfer(address: Address, part: Path) -> bool:
 
     Raises:
         _Interrupted: broken off or a passing fault of the server.
-        _Unusable: the server will not give this file.
+        Unusable: the server will not give this file.
     """
     start, headers = _resume(address, part)
     try:
@@ -256,7 +264,7 @@ def _transfer(address: Address, part: Path) -> bool:
             if response.status_code == 429 or response.status_code >= 500:
                 raise _Interrupted(f"the server answered {response.status_code}")
             if response.status_code not in (200, 206):
-                raise _Unusable(f"the server answered {response.status_code} {response.reason}")
+                raise Unusable(f"the server answered {response.status_code} {response.reason}")
             if response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(
                 f"bytes {start}-"
             ):
@@ -285,14 +293,14 @@ def _receive(response: requests.Response, address: Address, part: Path, start: i
             if out.tell() == 0 and (fault := _not_the_file(address, response, chunk)):
                 out.close()
                 _discard(part)
-                raise _Unusable(fault)
+                raise Unusable(fault)
             out.write(chunk)
             bar.update(len(chunk))
         size = out.tell()
     if total is not None and size != total:
         raise _Interrupted(f"{size:,} of {total:,} bytes came")
     if size == 0:
-        raise _Unusable("the file is empty")
+        raise Unusable("the file is empty")
 
 
 def _not_the_file(address: Address, response: requests.Response, beginning: bytes) -> str | None:
@@ -321,7 +329,7 @@ def _reason(error: requests.exceptions.RequestException) -> Exception:
     if isinstance(cause, urllib3.exceptions.NewConnectionError):
         return _Unreachable("no connection: refused, or no network")
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
-        return _Unusable(f"not an address ({error})")
+        return Unusable(f"not an address ({error})")
     return _Interrupted(f"the connection broke ({type(error).__name__})")
 
 
@@ -376,11 +384,11 @@ def _explained(part: Path) -> Iterator[None]:
                 f"{part.parent}: the disk is full. Free some space or set ALBERT_ZH_HOME to another folder."
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise InputError(f"{part.parent}: {error.strerror}. {_ELSEWHERE}.") from error
+            raise InputError(f"{part.parent}: {error.strerror}. {ELSEWHERE}.") from error
         raise
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     print(text, file=sys.stderr)  # stdout carries the folders alone, for scripts
 
 

@@ -203,17 +203,19 @@ class AlbertEncoder(keras.layers.Layer):
         self.pooler.build((None, config.hidden_size))
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=False, every_layer=False):
         """Runs the network.
 
         Args:
             inputs: ``input_ids`` int (B, L); ``input_mask`` int (B, L), 1 for tokens, 0 for padding, left out: no
                 padding; ``segment_ids`` int (B, L), left out: all 0.
             training: whether dropout is on.
+            every_layer: whether to return what each layer gives, too.
 
         Returns:
             A dict: ``embedding_output`` (B, L, H; google: (B, L, E), before the projection),
-            ``sequence_output`` (B, L, H), ``pooled_output`` (B, H).
+            ``sequence_output`` (B, L, H), ``pooled_output`` (B, H); with ``every_layer`` also ``encoder_outputs``, a
+            list of (B, L, H), one a layer.
         """
         config, input_ids = self.config, ops.convert_to_tensor(inputs["input_ids"], dtype="int32")
         mask, segments = inputs.get("input_mask"), inputs.get("segment_ids")
@@ -223,9 +225,11 @@ class AlbertEncoder(keras.layers.Layer):
         if self.projection is not None:
             x = self.projection(x)  # (B, L, E) -> (B, L, H)
         score_bias = (1 - ops.cast(mask, x.dtype))[:, None, None, :] * MASKED_SCORE
+        layers = []
         for layer in range(config.num_hidden_layers):
-            group = int(layer / config.num_hidden_layers * config.num_hidden_groups)
-            for block in self.groups[group]:
+            for block in self.groups[config.group_of(layer)]:
                 x = block(x, score_bias, training=training)
+            layers.append(x)
         pooled = ops.tanh(self.pooler(x[:, 0]))  # (B, L, H) -> (B, H)
-        return {"embedding_output": embedding_output, "sequence_output": x, "pooled_output": pooled}
+        outputs = {"embedding_output": embedding_output, "sequence_output": x, "pooled_output": pooled}
+        return {**outputs, "encoder_outputs": layers} if every_layer else outputs

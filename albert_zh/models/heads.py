@@ -64,6 +64,26 @@ class _AlbertModel(keras.Model):
 
 
 @keras.saving.register_keras_serializable("albert_zh")
+class AlbertModel(_AlbertModel):
+    """ALBERT without a head.
+
+    Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L). It returns a dict:
+    ``sequence_output`` (B, L, H), ``pooled_output`` (B, H).
+    """
+
+    def __init__(self, config: AlbertConfig, seed: int = 0, name="albert", dtype=None):
+        super().__init__(config, seed, name, dtype)
+        self.build()
+
+    def build(self, input_shape=None):
+        self.encoder.build()
+        self.built = True
+
+    def call(self, inputs, training=False):
+        return self.encoder(inputs, training=training)
+
+
+@keras.saving.register_keras_serializable("albert_zh")
 class AlbertForPretraining(_AlbertModel):
     """ALBERT with the masked-LM and the sentence-order head.
 

@@ -13,6 +13,7 @@ from albert_zh.files import InputError
 from albert_zh.text.characters import is_punctuation
 from albert_zh.text.interface import Encoding, Tokenizer
 
+#: Padding, unknown, beginning, separator, mask.
 SPECIAL_TOKENS = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")
 
 #: Half of a character, from an escape in a JSON file: it cannot be written as UTF-8.
@@ -68,7 +69,7 @@ class SentencePieceTokenizer(Tokenizer):
     def _cut(self, clean: str) -> Iterator[tuple[str, int, int]]:
         """(piece, begin, end) in the cleaned text, the comma after a number set apart."""
         for piece, begin, end in self._spans(clean):
-            if len(piece) > 1 and piece[-1] == "," and piece[-2].isdigit():
+            if ends_in_number_and_comma(piece):
                 number = piece[:-1].replace("▁", "")
                 parts = [(part, first, last) for part, first, last in self._spans(number)]
                 if not piece.startswith("▁") and parts[0][0].startswith("▁"):
@@ -109,3 +110,8 @@ class SentencePieceTokenizer(Tokenizer):
 def _begins_word(piece: str) -> bool:
     """A SentencePiece piece that begins a word: "▁..." or punctuation other than an apostrophe."""
     return piece.startswith("▁") or (piece != "'" and len(piece) == 1 and is_punctuation(piece))
+
+
+def ends_in_number_and_comma(piece: str) -> bool:
+    """A piece such as "9,", which ALBERT cuts into the number's pieces and the comma."""
+    return len(piece) > 1 and piece[-1] == "," and piece[-2].isdigit()

@@ -72,9 +72,9 @@ def check_folder(folder: Path, *, overwrite: bool = False, source: Source | None
     Raises:
         InputError: the folder holds checkpoints of somebody else, or the weights the run starts from.
     """
-    if source and Path(source.prefix).parent.resolve() == Path(folder).resolve():
+    if source and source.folder.resolve() == Path(folder).resolve():
         raise InputError(
-            f"{folder}: is --output_dir and also the folder of --init_checkpoint ({source.prefix}), which the run "
+            f"{folder}: is --output_dir and also the folder of --init_checkpoint ({source.where}), which the run "
             "would replace. Give another --output_dir."
         )
     if not overwrite and not (folder / RUN_FILE).exists() and any(folder.glob("*.ckpt*")):

@@ -11,7 +11,7 @@ import numpy as np
 
 from albert_zh import pretrained
 from albert_zh.config import AlbertConfig
-from albert_zh.convert import tensorflow1
+from albert_zh.convert.weights import assign, variable_names
 from albert_zh.files import InputError, read_json, sha256, write_json
 from albert_zh.models.heads import AlbertForClassification
 from albert_zh.tasks import Task, get_task
@@ -92,8 +92,8 @@ class _Finetuning:
                 "or name a fine-tuned folder with --init_checkpoint."
             )
         source = pretrained.find(given or self.folder, config)
-        if "output_weights" in source.shapes:
-            own = Path(source.prefix).parent.resolve() == self.folder.resolve()
+        if source.classes:
+            own = source.folder.resolve() == self.folder.resolve()
             if not own and (finished or (self.folder / RUN_FILE).exists()):
                 raise InputError(
                     f"{self.folder}: holds another run than --init_checkpoint={given}. Give another --output_dir, or "
@@ -104,13 +104,13 @@ class _Finetuning:
             print(f"{given}: has no classifier; using the fine-tuned model of {self.folder}", flush=True)
             return pretrained.find(self.folder, config)
         raise InputError(
-            f"{source.prefix}: a pretrained checkpoint, without a classifier (no output_weights): it cannot answer. "
+            f"{source.where}: a pretrained checkpoint, without a classifier (no output_weights): it cannot answer. "
             "Fine-tune it with --do_train=true, or give a fine-tuned folder."
         )
 
     def _about(self, name: str) -> dict[str, Any]:
         """A JSON file beside the weights that are used; empty where there is none."""
-        path = Path(self.source.prefix).parent / name if self.source else None
+        path = self.source.folder / name if self.source else None
         return read_json(path) if path and path.is_file() else {}
 
     def _check_source(self) -> None:
@@ -121,15 +121,11 @@ class _Finetuning:
                 f"Give --max_seq_length={self.config.max_position_embeddings} or less."
             )
         wanted, held = self.task.head.outputs, self._about(TASK_FILE)
-        classes = (
-            self.source.shapes["output_weights"][0]
-            if self.source and "output_weights" in self.source.shapes
-            else wanted
-        )
+        classes = (self.source and self.source.classes) or wanted
         other = not self.options.do_train and held.get("labels", list(self.task.labels)) != list(self.task.labels)
         if other or classes != wanted:
             raise InputError(
-                f"{self.source.prefix}: its classifier is that of another task"
+                f"{self.source.where}: its classifier is that of another task"
                 f"{' (' + held['task'] + ')' if 'task' in held else ''}: {classes} classes, {self.task.name} has "
                 f"{wanted}. Give its own --task_name, or start from the pretrained checkpoint."
             )
@@ -150,7 +146,7 @@ class _Finetuning:
                 self.config, self.task.head.outputs, seed=options.random_seed, dtype=options.precision
             )
         if self.source:
-            print(tensorflow1.load_weights(model, self.source.prefix), flush=True)
+            print(assign(model, self.source.stored), flush=True)
         else:
             print("no --init_checkpoint: random weights; expect little above the trivial baselines", flush=True)
         self.compiled = options.jit_compile == "on" or (
@@ -158,7 +154,7 @@ class _Finetuning:
         )
         return Loop(
             model,
-            tensorflow1.variable_names(model),
+            variable_names(model),
             ClassificationObjective(),
             self.strategy,
             optimizer=published_rule(options.optimizer, self.config.family),
@@ -182,8 +178,7 @@ class _Finetuning:
             "config": self.config.to_dict(),
             "vocabulary": self.tokenizer.fingerprint,
             **{f"{split}_sha256": sha256(task.find(split, options.data_dir)) for split in ("train", "dev")},
-            # The index of a checkpoint holds the checksum of every array.
-            "init_index_sha256": sha256(f"{self.source.prefix}.index") if self.source else "",
+            "init_sha256": self.source.fingerprint() if self.source else "",
         }
 
     def run(self) -> dict[str, Any]:
@@ -377,7 +372,7 @@ class _Finetuning:
         write_json(self.folder / METRICS_FILE, metrics)
         if not self.options.do_train:
             return
-        pretrained.write_model(self.loop.model, self.folder, vocabulary=self.vocabulary)
+        pretrained.write_model(self.loop.model, self.folder, pretrained.Companions(self.vocabulary))
         write_json(
             self.folder / TASK_FILE,
             {

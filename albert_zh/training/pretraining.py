@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from albert_zh import pretrained
 from albert_zh.config import AlbertConfig
-from albert_zh.convert import tensorflow1
+from albert_zh.convert.weights import assign, variable_names
 from albert_zh.files import InputError, expand_paths, sha256, write_json
 from albert_zh.models.heads import AlbertForPretraining
 from albert_zh.pretrain.manifest import find_manifests
@@ -93,7 +93,7 @@ class _Pretraining:
                 f"--export_dir={self.options.export_dir}: is, or holds, --output_dir, which gets the finished model "
                 "anyway. Leave it out or name another folder."
             )
-        if self.source and Path(self.source.prefix).parent.resolve() == export:
+        if self.source and self.source.folder.resolve() == export:
             raise InputError(
                 f"--export_dir={self.options.export_dir}: is the folder of --init_checkpoint, whose weights the "
                 "finished model would replace. Name another folder."
@@ -201,14 +201,14 @@ class _Pretraining:
         with self.strategy.scope():
             model = AlbertForPretraining(self.config, seed=options.random_seed, dtype=options.precision)
         if self.source:
-            print(tensorflow1.load_weights(model, self.source.prefix), flush=True)
+            print(assign(model, self.source.stored), flush=True)
         self.model = model
         compiled = options.jit_compile == "on" or (
             options.jit_compile == "auto" and options.do_train and options.num_train_steps >= PRETRAIN_COMPILE_FROM
         )
         self.loop = Loop(
             model,
-            tensorflow1.variable_names(model),
+            variable_names(model),
             PretrainingObjective(),
             self.strategy,
             optimizer=published_rule(options.optimizer, self.config.family),
@@ -308,7 +308,7 @@ class _Pretraining:
     def _finish(self) -> None:
         """Leaves the finished model in the output folder and, alone, in ``export_dir``."""
 
-        pretrained.write_model(self.model, self.folder, vocabulary=self.vocabulary)
+        pretrained.write_model(self.model, self.folder, pretrained.Companions(self.vocabulary))
         if self.options.export_dir:
             pretrained.save_pretrained(self.model, self.options.export_dir, vocabulary=self.vocabulary)
             print(f"finished model: {self.options.export_dir}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from albert_zh.convert import tensorflow1
+from albert_zh.convert import tensorflow1, weights
 from albert_zh.files import InputError
 from albert_zh.training.batches import prefetched
 from albert_zh.training.checkpoints import Checkpoints
@@ -79,7 +79,7 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
     start, outcome = 0, Outcome()
     if saved:
         start, outcome.best_quality, outcome.best_step = saved.step, saved.best, saved.best_step
-        loop.restore({key: tensorflow1.from_tf1(key, array) for key, array in saved.arrays.items()})
+        loop.restore({key: weights.from_tf1(key, array) for key, array in saved.arrays.items()})
         print(f"going on after update {start:,} of {checkpoints.folder}", flush=True)
     log = RunLog(checkpoints.folder, start, write=chief)
     if plan.evaluate and plan.evaluate_first and not saved:
@@ -143,7 +143,7 @@ def _save(loop: Loop, checkpoints: Checkpoints, step: int, outcome: Outcome, bet
     # The best first: a crash between the two leaves a run that finds the same best again.
     if better:
         tensorflow1.save_weights(loop.model, checkpoints.best_prefix)
-    arrays = {key: tensorflow1.to_tf1(key, array) for key, array in loop.state().items()}
+    arrays = {key: weights.to_tf1(key, array) for key, array in loop.state().items()}
     checkpoints.save(step, arrays, outcome.best_quality, outcome.best_step)
 
 

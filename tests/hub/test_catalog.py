@@ -8,7 +8,7 @@ import pytest
 
 from albert_zh.files import InputError
 from albert_zh.hub import catalog
-from albert_zh.hub.catalog import DATASETS, MODELS, ListOptions, find, run
+from albert_zh.hub.catalog import DATASETS, MODELS, find
 
 ROWS = [*MODELS.values(), *DATASETS.values()]
 
@@ -47,11 +47,3 @@ def test_lcqmc_is_checked_by_its_md5():
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(InputError, match="albert_tiny_zh"):
         find("albert_tiny_zhh")
-
-
-def test_the_list_shows_every_name(capsys):
-    run(ListOptions())
-    printed = capsys.readouterr().out
-    assert all(f"  {row.name} " in printed for row in ROWS)
-    run(ListOptions(contains="lcqmc"))
-    assert "albert_tiny" not in capsys.readouterr().out

@@ -335,7 +335,7 @@ def test_a_pretrained_model_alone_cannot_answer_but_may_stand_beside_the_folder_
 
 
 def test_padding_neighbours_and_the_size_of_the_batch_do_not_change_a_logit(toy):
-    from albert_zh.convert.tensorflow1 import variable_names
+    from albert_zh.convert.weights import variable_names
     from albert_zh.models.heads import AlbertForClassification
     from albert_zh.text.tokenizer import load_tokenizer
     from albert_zh.training.batches import FeatureBatches

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from albert_zh.convert.tensorflow1 import variable_names
+from albert_zh.convert.weights import variable_names
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 from albert_zh.pretrain.records import RecordIndex
 from albert_zh.training.batches import PretrainingBatches

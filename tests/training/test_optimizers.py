@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from albert_zh.convert.tensorflow1 import variable_names
+from albert_zh.convert.weights import variable_names
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 from albert_zh.training.loop import Loop
 from albert_zh.training.optimizers import RULES, is_decayed, published_rule, schedule

@@ -1,0 +1,222 @@
+"""A model of any layout into another layout: write, read again, run both, compare, and only then leave it there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from albert_zh import pretrained
+from albert_zh.convert import keras_file, savedmodel, tensorflow2
+from albert_zh.convert.families import as_family
+from albert_zh.convert.families import refusal as family_refusal
+from albert_zh.convert.options import ConvertOptions
+from albert_zh.convert.weights import LoadReport, heads_in, variable_names
+from albert_zh.files import InputError, atomic_folder, read_json
+from albert_zh.models.heads import AlbertForPretraining
+from albert_zh.text.tokenizer import load_tokenizer
+
+#: Largest difference, in float32, of hidden states and of the heads' probabilities between source and target.
+LIMIT = 1e-5
+_ROWS, _LENGTH, _PREDICTIONS = 2, 48, 4
+TASK_FILE = "task.json"
+
+
+def run(options: ConvertOptions) -> Path:
+    """Converts one model and says what was loaded, written, left out, and how far the two differ.
+
+    Returns:
+        The folder written.
+
+    Raises:
+        InputError: the source cannot be used, the target cannot hold the model (the reason is given), or what was
+            written computes other numbers; then nothing is left.
+    """
+    folder, checkpoint = _target(options)
+    source = pretrained.find(options.source, options.bert_config_file or None)
+    if source.folder.resolve() == folder.resolve():
+        raise InputError(f"{folder}: is the folder of the source. Name another folder.")
+    pretrained.check_replaceable(folder)
+    family = _family(options, source)
+    model, report = pretrained.load(source, bare=True)
+    print(report, flush=True)
+    converted = as_family(model, family)
+    if converted is not model:
+        print(_family_note(model, converted), flush=True)
+    names = set(variable_names(converted)) - set(report.missing)
+    companions = _companions(options, source, checkpoint)
+    with atomic_folder(folder) as temporary:
+        pretrained.write_model(converted, temporary, companions, layout=options.to, names=names)
+        task = source.folder / TASK_FILE
+        if task.is_file():
+            shutil.copyfile(task, temporary / TASK_FILE)
+        differences = _compare(model, temporary, options, names)
+        worst = max(differences, key=differences.__getitem__)
+        if not differences[worst] <= LIMIT:
+            raise InputError(
+                f"{folder}: not written: read again, it differs from {source.where} by {differences[worst]:.1e} in "
+                f"{worst}, more than {LIMIT:.0e}. This is a fault of this project or of the machine; please report it."
+            )
+        files = sorted(path.name for path in temporary.iterdir())
+    print(f"written: {folder} ({', '.join(files)})")
+    for line in _left_out(report, converted, names, options, companions):
+        print(f"  {line}")
+    rows = f"{_ROWS} rows of {min(_LENGTH, model.config.max_position_embeddings)} random tokens"
+    print(f"largest difference from the source on {rows}: {differences[worst]:.1e} ({worst}), limit {LIMIT:.0e}")
+    return folder
+
+
+def _target(options: ConvertOptions) -> tuple[Path, str]:
+    """(folder to write, name of a tf2 checkpoint): old command lines name a file in it."""
+    target = Path(options.target)
+    if options.to == "tf2" and ".ckpt" in target.name:
+        return target.parent, target.name
+    if options.to == "huggingface" and target.suffix in (".bin", ".pt", ".safetensors"):
+        if target.suffix != ".safetensors":
+            print(f"note: the weights are written as {target.with_name('model.safetensors')}, which PyTorch reads too")
+        return target.parent, tensorflow2.CHECKPOINT
+    return target, tensorflow2.CHECKPOINT
+
+
+def _family(options: ConvertOptions, source: pretrained.Source) -> str:
+    """The family to write, after whatever can be refused before the weights are read."""
+    held = pretrained.FAMILIES_HELD.get(options.to)
+    if options.family and held and options.family != held:
+        raise InputError(f"--family={options.family}: the layout {options.to} holds the {held} family alone.")
+    family = options.family or held or source.config.family
+    if reason := family_refusal(source.config, family):
+        what = f"{options.to} holds the {family} family alone, and this" if held else f"this {source.config.family}"
+        raise InputError(f"{source.where}: {what} model has no equal there: {reason}.")
+    refused = pretrained.REFUSALS.get(options.to) if family == source.config.family else None
+    if refused and (reason := refused(source.config)):
+        raise InputError(f"{source.where}: {options.to} cannot hold this model: {reason}.")
+    return family
+
+
+def _family_note(model: keras.Model, converted: keras.Model) -> str:
+    before, after = (sum(int(np.prod(v.shape)) for v in m.trainable_variables) for m in (model, converted))
+    return (
+        f"{model.config.family} -> {converted.config.family}: the same network with embedding_size "
+        f"{converted.config.embedding_size} instead of {model.config.embedding_size}, "
+        f"{4 * before / 1e6:.1f} -> {4 * after / 1e6:.1f} MB"
+    )
+
+
+def _companions(options: ConvertOptions, source: pretrained.Source, checkpoint: str) -> pretrained.Companions:
+    task = source.folder / TASK_FILE
+    about = read_json(task) if task.is_file() else {}
+    given = options.spm_model_file or options.vocab_file
+    flag = "--spm_model_file" if options.spm_model_file else "--vocab_file"
+    vocabulary = None
+    if given or source.vocabularies:
+        vocabulary = pretrained.vocabulary_of(source, given or None, flag)
+        _check_vocabulary(vocabulary, source)
+    return pretrained.Companions(
+        vocabulary=vocabulary,
+        lower_case=about.get("lower_case", options.do_lower_case),
+        label_names=tuple(about.get("label_names", ())),
+        root=options.checkpoint_model_name,
+        checkpoint=checkpoint,
+    )
+
+
+def _check_vocabulary(vocabulary: Path, source: pretrained.Source) -> None:
+    """Raises InputError for one that cannot be read, or that has more entries than the model."""
+    pieces = vocabulary.suffix == ".model"
+    size = load_tokenizer(None if pieces else vocabulary, vocabulary if pieces else None).vocab_size
+    if size > source.config.vocab_size:
+        raise InputError(
+            f"{vocabulary}: {size:,} entries, but the model has {source.config.vocab_size:,}. Give the vocabulary that "
+            "belongs to the model."
+        )
+
+
+def _left_out(
+    report: LoadReport,
+    model: keras.Model,
+    names: set[str],
+    options: ConvertOptions,
+    companions: pretrained.Companions,
+) -> list[str]:
+    """What a reader of the target will not find there, one line each."""
+    lines = []
+    if report.slots:
+        lines.append(f"not carried over: {report.slots} optimizer slots and counters")
+    if report.unused:
+        lines.append(f"not carried over ({len(report.unused)}): {', '.join(report.unused)}")
+    absent = sorted(set(variable_names(model)) - names)
+    if absent:
+        fate = "freshly initialised in it" if options.to == "keras" else "not in it"
+        lines.append(f"the source lacks the {', the '.join(heads_in(absent))}: {fate}")
+    if companions.vocabulary is None:
+        lines.append("no vocabulary is known: none written. Name it with --vocab_file or --spm_model_file")
+    return lines
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Both on the same batch
+
+
+def _compare(model: keras.Model, folder: Path, options: ConvertOptions, names: set[str]) -> dict[str, float]:
+    """Largest difference by output between a model and what was written, read as this package and as others do."""
+    batch = random_batch(model, options.random_seed)
+    outputs = comparable(model, batch, names)
+    readers = [comparable(pretrained.load(pretrained.find(folder), bare=True)[0], batch, names)]
+    if options.to == "savedmodel":
+        readers.append(_run_savedmodel(folder, batch, names))
+    if options.to == "keras":
+        readers.append(comparable(keras.saving.load_model(folder / keras_file.FILE, compile=False), batch, names))
+    return {
+        name: max(float(np.abs(np.float64(reader[name]) - array).max()) for reader in readers)
+        for name, array in outputs.items()
+    }
+
+
+def random_batch(model: keras.Model, seed: int) -> dict[str, np.ndarray]:
+    """Random token ids, of which the second row ends in padding, two segments, and positions to predict."""
+    config, dice = model.config, np.random.default_rng(seed)
+    length = min(_LENGTH, config.max_position_embeddings)
+    ids = dice.integers(0, config.vocab_size, (_ROWS, length), dtype=np.int32)
+    mask = (np.arange(length) < np.array([[length], [max(1, length * 2 // 3)]])).astype(np.int32)
+    segments = ((np.arange(length) > length // 2) * mask * (config.type_vocab_size > 1)).astype(np.int32)
+    positions = np.sort(dice.integers(0, max(1, length * 2 // 3), (_ROWS, _PREDICTIONS), dtype=np.int32))
+    return {"input_ids": ids, "input_mask": mask, "segment_ids": segments, "masked_lm_positions": positions}
+
+
+def comparable(model: keras.Model, batch: dict[str, np.ndarray], names: set[str]) -> dict[str, np.ndarray]:
+    """Hidden states and the probabilities of the heads whose arrays are in ``names``."""
+    given = dict(batch)
+    if not isinstance(model, AlbertForPretraining):
+        del given["masked_lm_positions"]
+    return _probabilities({key: np.asarray(value) for key, value in model(given).items()}, names)
+
+
+def _probabilities(outputs: dict[str, np.ndarray], names: set[str]) -> dict[str, np.ndarray]:
+    heads = heads_in(names)
+    kept = {"hidden states": outputs["sequence_output"]} if "sequence_output" in outputs else {}
+    if "pooler" in heads and "pooled_output" in outputs:
+        kept["pooled output"] = outputs["pooled_output"]
+    for key, head in (
+        ("mlm_logits", "masked-LM head"),
+        ("sop_logits", "sentence-order head"),
+        ("logits", "classifier"),
+    ):
+        if head in heads and key in outputs:
+            shifted = np.exp(outputs[key] - outputs[key].max(axis=-1, keepdims=True))
+            kept[f"probabilities of the {head}"] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return kept
+
+
+def _run_savedmodel(folder: Path, batch: dict[str, np.ndarray], names: set[str]) -> dict[str, np.ndarray]:
+    """The same outputs from the SavedModel's own functions."""
+    inputs = {theirs: batch[ours] for theirs, ours in savedmodel.INPUTS.items()}
+    heads = heads_in(names)
+    outputs = savedmodel.run(folder, inputs)
+    if heads.keys() & {"masked-LM head", "sentence-order head"}:
+        outputs |= savedmodel.run(folder, {**inputs, "masked_lm_positions": batch["masked_lm_positions"]}, "mlm")
+    if "classifier" in heads:
+        outputs |= savedmodel.run(folder, inputs, "classifier")
+    outputs.pop("encoder_outputs", None)
+    return _probabilities({key: np.asarray(value) for key, value in outputs.items()}, names)

@@ -1,0 +1,268 @@
+"""A SavedModel with the interface of TF Hub's text encoders, out and in.
+
+https://www.tensorflow.org/hub/common_saved_model_apis/text: a dict of ``input_word_ids``, ``input_mask``,
+``input_type_ids`` int32 (B, L) becomes a dict of ``pooled_output`` (B, H), ``sequence_output`` (B, L, H),
+``encoder_outputs`` (a list of (B, L, H), one a layer) and ``default``, which is the pooled output.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
+
+from albert_zh.config import AlbertConfig
+from albert_zh.convert import tensorflow1, tensorflow2
+from albert_zh.convert.weights import TRANSPOSED, WORD, Stored, assign, block_scope, heads_in, variable_names
+from albert_zh.files import InputError
+from albert_zh.models.heads import AlbertModel
+
+INPUTS = {"input_word_ids": "input_ids", "input_mask": "input_mask", "input_type_ids": "segment_ids"}
+_VARIABLES = "variables/variables"
+_OWN = "weights/"
+#: Operations that reach beyond numbers; no encoder needs one, assets and the restoring of variables aside.
+_REACHING = frozenset("PyFunc EagerPyFunc PyFuncStateless WriteFile ReadFile MatchingFiles".split())
+#: What a file without a config can have been trained with, tried in this order.
+_ACTIVATIONS = ("gelu", "relu", "gelu_exact")
+#: Largest difference of the hidden states at which two networks are taken to be the same.
+_SAME = 1e-4
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Out
+
+
+class _Callable(tf.train.Checkpoint):
+    """An object that can be called after loading: its ``__call__`` is a function of a dict and ``training``."""
+
+    def __init__(self, function, specs: Mapping[str, tf.TensorSpec]):
+        super().__init__()
+
+        @tf.function(autograph=False)
+        def call(inputs, training=False, mask=None):
+            return function(inputs, training)
+
+        for training in (False, True):
+            call.get_concrete_function(dict(specs), training=training)
+        self.__call__ = call
+
+
+def write(
+    model: keras.Model,
+    folder: Path,
+    names: Collection[str] | None = None,
+    *,
+    vocabulary: Path | None = None,
+    lower_case: bool = True,
+) -> tuple[str, ...]:
+    """Writes the files of a SavedModel into ``folder``.
+
+    Besides the encoder's interface: ``mlm``, called with ``masked_lm_positions`` (B, P) too, gives ``mlm_logits``
+    (B, P, V) and ``sop_logits`` (B, 2) as far as the model has these heads; ``classifier`` gives ``logits`` (B, C).
+    Signatures ``serving_default``, ``mlm`` and ``classifier`` are the same with tensors alone.
+
+    Args:
+        model: of this package, any family.
+        folder: exists.
+        names: the arrays that are the model's own, by TF1 name; heads without any are left out.
+        vocabulary: kept as the asset ``vocab_file`` or ``sp_model_file``.
+        lower_case: kept as ``do_lower_case``.
+    """
+    variables = variable_names(model)
+    names = set(variables if names is None else names)
+    heads = heads_in(names)
+    specs = {name: tf.TensorSpec((None, None), tf.int32, name=name) for name in INPUTS}
+
+    def encode(inputs, training):
+        outputs = model.encoder(_named(inputs), training=training, every_layer=True)
+        kept = {key: outputs[key] for key in ("pooled_output", "sequence_output", "encoder_outputs")}
+        return {**kept, "default": outputs["pooled_output"]}
+
+    exported = _Callable(encode, specs)
+    # The first path to a variable is its key in the file: these names are how it is read again.
+    exported.weights = {name: variable.value for name, variable in variables.items() if name in names}
+    exported.other = [variable.value for name, variable in variables.items() if name not in names]
+    exported.seeds = [seed.value for seed in model.non_trainable_variables]
+    exported.variables = [*exported.weights.values(), *exported.other, *exported.seeds]
+    exported.trainable_variables = list(exported.weights.values())
+    exported.regularization_losses = []
+    exported.do_lower_case = tf.Variable(lower_case, trainable=False)
+    if vocabulary is not None:
+        asset = tf.saved_model.Asset(str(vocabulary))
+        setattr(exported, "sp_model_file" if Path(vocabulary).suffix == ".model" else "vocab_file", asset)
+    signatures = {"serving_default": _signature(exported, specs)}
+    if heads.keys() & {"masked-LM head", "sentence-order head"}:
+        with_positions = {
+            **specs,
+            "masked_lm_positions": tf.TensorSpec((None, None), tf.int32, name="masked_lm_positions"),
+        }
+        wanted = [
+            key
+            for key, head in (("mlm_logits", "masked-LM head"), ("sop_logits", "sentence-order head"))
+            if head in heads
+        ]
+
+        def predict(inputs, training):
+            outputs = model({**_named(inputs), "masked_lm_positions": inputs["masked_lm_positions"]}, training=training)
+            return {key: outputs[key] for key in ("pooled_output", "sequence_output", *wanted)}
+
+        exported.mlm = _Callable(predict, with_positions)
+        signatures["mlm"] = _signature(exported.mlm, with_positions)
+    if "classifier" in heads:
+
+        def classify(inputs, training):
+            return {"logits": model(_named(inputs), training=training)["logits"]}
+
+        exported.classifier = _Callable(classify, specs)
+        signatures["classifier"] = _signature(exported.classifier, specs)
+    tf.saved_model.save(exported, str(folder), signatures=signatures)
+    return "saved_model.pb", "variables", "assets"
+
+
+def _named(inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {ours: inputs[theirs] for theirs, ours in INPUTS.items()}
+
+
+def _signature(exported: _Callable, specs: Mapping[str, tf.TensorSpec]):
+    """The function of an object with named tensors in and out, as a server calls it."""
+
+    @tf.function(autograph=False)
+    def serve(**inputs):
+        outputs = exported.__call__(inputs, training=False)
+        return {name: value for name, value in outputs.items() if not isinstance(value, list | tuple)}
+
+    return serve.get_concrete_function(**specs)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# In
+
+
+def open_stored(folder: str | os.PathLike[str]) -> Stored:
+    """The weights of a SavedModel; nothing of it is run.
+
+    Variables are known by the names this package gave them, by those of the TF2 Model Garden (the encoders on TF
+    Hub), or by those of TF1 (older hub modules).
+
+    Raises:
+        InputError: a file is missing or damaged, or it is no ALBERT.
+    """
+    folder = Path(folder)
+    _graph(folder)
+    prefix = str(folder / _VARIABLES)
+    listed = tensorflow1.shapes(prefix)
+    own = {key: name for key in listed if (name := _own_name(key))}
+    if own:
+        names = {name: key for key, name in own.items()}
+
+        def read(wanted):
+            arrays = tensorflow1.read_checkpoint(prefix, [names[name] for name in wanted])
+            from_keras = {name: arrays[names[name]] for name in wanted}
+            return {name: array.T if name in TRANSPOSED else array for name, array in from_keras.items()}
+
+        return Stored(
+            layout="savedmodel",
+            where=str(folder),
+            identity=Path(f"{prefix}.index"),
+            shapes={
+                name: tuple(reversed(listed[key])) if name in TRANSPOSED else listed[key] for name, key in names.items()
+            },
+            read=read,
+        )
+    if tensorflow2.OBJECT_GRAPH not in listed:
+        return replace(tensorflow1.open_stored(prefix), layout="savedmodel", where=str(folder))
+    return tensorflow2.open_stored(prefix, "savedmodel", str(folder))
+
+
+def _own_name(key: str) -> str | None:
+    if not key.startswith(_OWN):
+        return None
+    return key.split("/")[1].replace(".S", "/").replace("..", ".")  # as TensorFlow writes a name with a slash
+
+
+def _graph(folder: Path) -> saved_model_pb2.SavedModel:
+    """What ``saved_model.pb`` holds. Raises InputError when it is damaged or would do more than compute."""
+    path = folder / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel()
+    try:
+        saved.ParseFromString(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file. Give the folder of a SavedModel.") from error
+    except DecodeError as error:
+        raise InputError(f"{path}: damaged ({error}). Copy it again.") from error
+    graphs = [meta.graph_def for meta in saved.meta_graphs]
+    operations = {node.op for graph in graphs for node in graph.node}
+    operations |= {node.op for graph in graphs for function in graph.library.function for node in function.node_def}
+    if reaching := sorted(operations & _REACHING):
+        raise InputError(
+            f"{path}: its graph holds {', '.join(reaching)}, which no encoder needs: reading or writing files, or "
+            "running code. It is not loaded; check where it comes from."
+        )
+    return saved
+
+
+def infer_config(folder: str | os.PathLike[str], stored: Stored) -> AlbertConfig:
+    """The config of a SavedModel without one: sizes from its shapes, the rest from running it.
+
+    The number of layers is that of its ``encoder_outputs``; the activation is the one with which this package's
+    network gives the same numbers.
+
+    Raises:
+        InputError: it does not give each layer's output, or no activation gives its numbers.
+    """
+    need = "Give its config with --bert_config_file."
+    shapes = stored.shapes
+    hidden = shapes[f"{block_scope('google', 0, 0)}/LayerNorm/gamma"][0]
+    if "num_attention_heads" not in stored.known:
+        raise InputError(f"{folder}: no config beside it, and its weights do not tell the number of heads. {need}")
+    heads = stored.known["num_attention_heads"][0]
+    inputs = _probe(shapes[WORD][0])
+    outputs = run(folder, inputs)
+    if "encoder_outputs" not in outputs:
+        raise InputError(f"{folder}: no config beside it, and it does not give the output of each layer. {need}")
+    config = AlbertConfig(
+        vocab_size=shapes[WORD][0],
+        embedding_size=shapes[WORD][1],
+        hidden_size=hidden,
+        num_hidden_layers=len(outputs["encoder_outputs"]),
+        num_attention_heads=heads,
+        intermediate_size=shapes[f"{block_scope('google', 0, 0)}/ffn_1/intermediate/dense/kernel"][1],
+        max_position_embeddings=shapes["bert/embeddings/position_embeddings"][0],
+        type_vocab_size=shapes["bert/embeddings/token_type_embeddings"][0],
+        family="google",
+    )
+    for activation in _ACTIVATIONS:
+        model = AlbertModel(config.replace(hidden_act=activation))
+        assign(model, stored)
+        ours = model({INPUTS[name]: value for name, value in inputs.items()})
+        if np.abs(ours["sequence_output"] - outputs["sequence_output"]).max() < _SAME:
+            return model.config
+    raise InputError(f"{folder}: none of the activations {', '.join(_ACTIVATIONS)} gives its numbers. {need}")
+
+
+def _probe(vocabulary: int) -> dict[str, np.ndarray]:
+    ids = np.random.default_rng(0).integers(0, vocabulary, (2, 12), np.int32)
+    mask = np.array([[1] * 12, [1] * 8 + [0] * 4], np.int32)
+    return {"input_word_ids": ids, "input_mask": mask, "input_type_ids": (np.arange(12) > 5) * mask}
+
+
+def run(folder: str | os.PathLike[str], inputs: Mapping[str, np.ndarray], part: str = "") -> dict[str, np.ndarray]:
+    """What a SavedModel gives: it is loaded and run as anybody else would.
+
+    Args:
+        folder: of the SavedModel.
+        inputs: int arrays by the names of its interface.
+        part: "mlm" or "classifier"; left out, the encoder.
+    """
+    _graph(Path(folder))
+    loaded = tf.saved_model.load(str(folder))
+    called = getattr(loaded, part) if part else loaded
+    tensors = {name: tf.convert_to_tensor(value, tf.int32) for name, value in inputs.items()}
+    return dict(called(tensors, training=False))

@@ -1,0 +1,300 @@
+"""Object-based checkpoints of the TF2 Model Garden's AlbertEncoder: recognise, read, write.
+
+Their keys are paths in a graph of objects, such as ``encoder/layer_with_weights-0/embeddings``, under the root
+``encoder`` or, in older ones, ``model``. The Garden's encoder is google's network with one group of one block, its
+attention kernels are split by head, and it has no projection where E equals H.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+from albert_zh.config import AlbertConfig
+from albert_zh.convert import tensorflow1
+from albert_zh.convert.weights import (
+    CLASSIFIER_BIAS,
+    CLASSIFIER_KERNEL,
+    PROJECTION_GOOGLE,
+    SOP_BIAS,
+    SOP_KERNEL,
+    TRANSPOSED,
+    Stored,
+    arrays_of,
+    block_scope,
+)
+from albert_zh.files import InputError
+
+#: What a written checkpoint is called, as the Garden's own are.
+CHECKPOINT = "bert_model.ckpt"
+ROOTS = ("encoder", "model")
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_COUNTER = re.compile(r"^save_counter|^global_step|\.OPTIMIZER_SLOT|^optimizer/|^(encoder|model)?/?optimizer/")
+_BLOCK = block_scope("google", 0, 0)
+_ATTENTION = f"{_BLOCK}/attention_1"
+_EMBEDDINGS = (
+    ("layer_with_weights-0/embeddings", "bert/embeddings/word_embeddings"),
+    ("layer_with_weights-1/embeddings", "bert/embeddings/position_embeddings"),
+    ("layer_with_weights-2/embeddings", "bert/embeddings/token_type_embeddings"),
+    ("layer_with_weights-3/gamma", "bert/embeddings/LayerNorm/gamma"),
+    ("layer_with_weights-3/beta", "bert/embeddings/LayerNorm/beta"),
+)
+_TRANSFORMER = (
+    ("_attention_layer/_query_dense", f"{_ATTENTION}/self/query"),
+    ("_attention_layer/_key_dense", f"{_ATTENTION}/self/key"),
+    ("_attention_layer/_value_dense", f"{_ATTENTION}/self/value"),
+    ("_attention_layer/_output_dense", f"{_ATTENTION}/output/dense"),
+    ("_attention_layer_norm", f"{_BLOCK}/LayerNorm"),
+    ("_intermediate_dense", f"{_BLOCK}/ffn_1/intermediate/dense"),
+    ("_output_dense", f"{_BLOCK}/ffn_1/intermediate/output/dense"),
+    ("_output_layer_norm", f"{_BLOCK}/LayerNorm_1"),
+)
+#: Beside the encoder: the masked-LM layer of the Garden's pretrainer; the others by the name of their layer there.
+_HEADS = (
+    ("masked_lm/dense/kernel", "cls/predictions/transform/dense/kernel"),
+    ("masked_lm/dense/bias", "cls/predictions/transform/dense/bias"),
+    ("masked_lm/layer_norm/gamma", "cls/predictions/transform/LayerNorm/gamma"),
+    ("masked_lm/layer_norm/beta", "cls/predictions/transform/LayerNorm/beta"),
+    ("masked_lm/bias", "cls/predictions/output_bias"),
+    ("next_sentence/out_proj/kernel", SOP_KERNEL),
+    ("next_sentence/out_proj/bias", SOP_BIAS),
+    ("classifier/out_proj/kernel", CLASSIFIER_KERNEL),
+    ("classifier/out_proj/bias", CLASSIFIER_BIAS),
+)
+#: The names Keras gave the same variables, by which those of a SavedModel are known.
+_KERAS_NAMES = {
+    "word_embeddings/embeddings": "bert/embeddings/word_embeddings",
+    "position_embedding/embeddings": "bert/embeddings/position_embeddings",
+    "type_embeddings/embeddings": "bert/embeddings/token_type_embeddings",
+    "embeddings/layer_norm": "bert/embeddings/LayerNorm",
+    "embedding_projection": PROJECTION_GOOGLE,
+    "transformer/self_attention/query": f"{_ATTENTION}/self/query",
+    "transformer/self_attention/key": f"{_ATTENTION}/self/key",
+    "transformer/self_attention/value": f"{_ATTENTION}/self/value",
+    "transformer/self_attention/attention_output": f"{_ATTENTION}/output/dense",
+    "transformer/self_attention_layer_norm": f"{_BLOCK}/LayerNorm",
+    "transformer/intermediate": f"{_BLOCK}/ffn_1/intermediate/dense",
+    "transformer/output": f"{_BLOCK}/ffn_1/intermediate/output/dense",
+    "transformer/output_layer_norm": f"{_BLOCK}/LayerNorm_1",
+    "pooler_transform": "bert/pooler/dense",
+    "cls/predictions/transform/dense": "cls/predictions/transform/dense",
+    "cls/predictions/transform/LayerNorm": "cls/predictions/transform/LayerNorm",
+    "cls/predictions/output_bias/bias": "cls/predictions/output_bias",
+}
+
+
+def _table(projection: bool) -> dict[str, str]:
+    """Object path, below the root for the encoder, to TF1 name."""
+    at = 4 + projection  # the number of the transformer among the layers that have weights
+    pairs = list(_EMBEDDINGS)
+    if projection:
+        pairs += [(f"layer_with_weights-4/{part}", f"{PROJECTION_GOOGLE}/{part}") for part in ("kernel", "bias")]
+    for path, name in _TRANSFORMER:
+        parts = ("gamma", "beta") if path.endswith("norm") else ("kernel", "bias")
+        pairs += [(f"layer_with_weights-{at}/{path}/{part}", f"{name}/{part}") for part in parts]
+    pairs += [(f"layer_with_weights-{at + 1}/{part}", f"bert/pooler/dense/{part}") for part in ("kernel", "bias")]
+    return dict(pairs)
+
+
+def _is_split(name: str) -> bool:
+    return name.startswith(_ATTENTION)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Read
+
+
+def is_object_based(prefix: str | os.PathLike[str]) -> bool:
+    """Whether a checkpoint's keys are paths of objects."""
+    return OBJECT_GRAPH in tensorflow1.shapes(prefix)
+
+
+def full_names(prefix: str | os.PathLike[str]) -> dict[str, str]:
+    """Key of a checkpoint to the name its variable had, from the object graph stored with it."""
+    graph = trackable_object_graph_pb2.TrackableObjectGraph()
+    graph.ParseFromString(tensorflow1.read_checkpoint(prefix, [OBJECT_GRAPH])[OBJECT_GRAPH])
+    attributes = (attribute for node in graph.nodes for attribute in node.attributes)
+    return {attribute.checkpoint_key: attribute.full_name for attribute in attributes}
+
+
+def open_stored(prefix: str | os.PathLike[str], layout: str = "tf2", where: str | None = None) -> Stored:
+    """The weights of an object-based checkpoint; of its arrays none is read.
+
+    Args:
+        prefix: of the checkpoint.
+        layout: what the file is, a SavedModel's variables being such a checkpoint too.
+        where: what to call it in messages; left out, the prefix.
+
+    Raises:
+        InputError: the index is missing or damaged.
+    """
+    prefix = os.fspath(prefix)
+    listed = tensorflow1.shapes(prefix)
+    roots = [key.split("layer_with_weights-0/embeddings")[0] for key in listed if "layer_with_weights-0/emb" in key]
+    keys = _by_path(listed, min(roots, key=len)) if roots else {}
+    if not keys:
+        keys = _by_name(full_names(prefix))
+    used = set(keys.values())
+    rest = [key for key in listed if key not in used and key != OBJECT_GRAPH]
+    counters = [key for key in rest if _COUNTER.search(key)]
+    foreign = [key for key in rest if key not in counters and not key.endswith("masked_lm/embedding_table" + _VALUE)]
+
+    shapes, known = {}, {}
+    for name, key in keys.items():
+        shape = listed[key]
+        if _is_split(name) and name.endswith("/self/query/kernel") and len(shape) == 3:
+            known["num_attention_heads"] = (shape[1], "its attention kernels are split so")
+        shapes[name] = _joined(name, shape)
+    identity = {}
+    if f"{PROJECTION_GOOGLE}/kernel" not in keys and "bert/embeddings/word_embeddings" in shapes:
+        width = shapes["bert/embeddings/word_embeddings"][1]  # E = H: the Garden leaves the projection out
+        identity = {
+            f"{PROJECTION_GOOGLE}/kernel": np.eye(width, dtype=np.float32),
+            f"{PROJECTION_GOOGLE}/bias": np.zeros(width, np.float32),
+        }
+        shapes |= {name: array.shape for name, array in identity.items()}
+
+    def read(wanted: Iterable[str]) -> dict[str, np.ndarray]:
+        wanted = list(wanted)
+        arrays = tensorflow1.read_checkpoint(prefix, [keys[name] for name in wanted if name in keys])
+        found = {name: identity[name] for name in wanted if name in identity and name not in keys}
+        for name in wanted:
+            if name in keys:
+                array = arrays[keys[name]].astype(np.float32, copy=False)
+                array = array.T if name in TRANSPOSED else array
+                found[name] = array.reshape(shapes[name])
+        return found
+
+    return Stored(
+        layout=layout,
+        where=where or prefix,
+        identity=Path(f"{prefix}.index"),
+        shapes=shapes,
+        read=read,
+        slots=len(counters),
+        foreign=tuple(sorted(key.removesuffix(_VALUE) for key in foreign)),
+        known=known,
+    )
+
+
+def _by_path(listed: Collection[str], root: str) -> dict[str, str]:
+    """TF1 name to key, by the paths of the objects below ``root``."""
+    table = _table(f"{root}layer_with_weights-4/kernel{_VALUE}" in listed)
+    keys = {name: f"{root}{path}{_VALUE}" for path, name in table.items()}
+    above = root.removesuffix(f"{root.rstrip('/').rpartition('/')[2]}/") if root else ""
+    keys |= {name: f"{above}{path}{_VALUE}" for path, name in _HEADS}
+    return {name: key for name, key in keys.items() if key in listed}
+
+
+def _by_name(names: dict[str, str]) -> dict[str, str]:
+    """TF1 name to key, by the names the variables had when they were saved."""
+    keys = {}
+    for key, full in names.items():
+        layer, _, part = full.rpartition("/")
+        if full in _KERAS_NAMES:
+            keys[_KERAS_NAMES[full]] = key
+        elif layer in _KERAS_NAMES and part in ("kernel", "bias", "gamma", "beta"):
+            keys[f"{_KERAS_NAMES[layer]}/{part}"] = key
+    return keys
+
+
+def _joined(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape a TF1 checkpoint stores for what is split by head, or transposed, here."""
+    if _is_split(name) and len(shape) == 3:  # [H, N, D], or [N, D, H] for the output
+        return (shape[0] * shape[1], shape[2]) if "/output/" in name else (shape[0], shape[1] * shape[2])
+    if _is_split(name) and len(shape) == 2 and name.endswith("bias"):
+        return (shape[0] * shape[1],)
+    return tuple(reversed(shape)) if name in TRANSPOSED else tuple(shape)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Write
+
+
+def refusal(config: AlbertConfig) -> str | None:
+    """Why the Garden's encoder cannot be this network; None when it can."""
+    if config.family != "google":
+        return "its encoder is google's network"
+    if (config.num_hidden_groups, config.inner_group_num) != (1, 1):
+        return (
+            "its encoder shares one block among all layers, this network has "
+            f"{config.num_hidden_groups} groups of {config.inner_group_num}"
+        )
+    return None
+
+
+def write(
+    model: keras.Model,
+    folder: Path,
+    names: Collection[str] | None = None,
+    *,
+    root: str = "encoder",
+    name: str = CHECKPOINT,
+) -> str:
+    """Writes ``folder/name-1``, which restores as ``tf.train.Checkpoint(encoder=...)`` and ``(model=...)``.
+
+    Args:
+        model: of google's family, one group of one block.
+        folder: exists.
+        names: the arrays to write, by TF1 name; left out, all.
+        root: the root its keys are under, "encoder" or "model".
+        name: of the checkpoint.
+
+    Returns:
+        The prefix.
+
+    Raises:
+        InputError: the Garden's encoder cannot be this network.
+    """
+    config = model.config
+    if reason := refusal(config):
+        raise InputError(f"the TF2 Model Garden layout cannot hold this model: {reason}.")
+    arrays = arrays_of(model, names)
+    projection = config.embedding_size != config.hidden_size
+    if not projection:
+        kernel, bias = (arrays.pop(f"{PROJECTION_GOOGLE}/{part}") for part in ("kernel", "bias"))
+        if not (np.array_equal(kernel, np.eye(len(kernel))) and not bias.any()):
+            raise InputError(
+                "the TF2 Model Garden layout cannot hold this model: it has no projection where embedding_size equals "
+                "hidden_size, and this model's is not the identity."
+            )
+    tree, encoder = tf.Module(), tf.Module()
+    for each in (root, *(other for other in ROOTS if other != root)):
+        setattr(tree, each, encoder)
+    for path, its_name in _table(projection).items():
+        if its_name in arrays:
+            _hang(encoder, path, _split(its_name, arrays[its_name], config))
+    for path, its_name in _HEADS:
+        if its_name in arrays:
+            _hang(tree, path, _split(its_name, arrays[its_name], config))
+    tree.save_counter = tf.Variable(1, dtype=tf.int64)
+    return tf.train.Checkpoint(root=tree).write(str(Path(folder) / f"{name}-1"))
+
+
+def _split(name: str, array: np.ndarray, config: AlbertConfig) -> np.ndarray:
+    heads, size, width = config.num_attention_heads, config.head_size, config.hidden_size
+    if name in TRANSPOSED:
+        return array.T
+    if not _is_split(name):
+        return array
+    if "/output/" in name:
+        return array if name.endswith("bias") else array.reshape(heads, size, width)
+    return array.reshape(heads, size) if name.endswith("bias") else array.reshape(width, heads, size)
+
+
+def _hang(tree: tf.Module, path: str, array: np.ndarray) -> None:
+    """Makes ``array`` the variable at ``path`` below ``tree``, with the objects between."""
+    *between, last = path.split("/")
+    for part in between:
+        if not hasattr(tree, part):
+            setattr(tree, part, tf.Module())
+        tree = getattr(tree, part)
+    setattr(tree, last, tf.Variable(array))

@@ -1,0 +1,330 @@
+"""A model's weights under the names of the published TF1 checkpoints: the one form in which all layouts meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from albert_zh.config import AlbertConfig
+from albert_zh.files import InputError
+
+#: (layer of the Keras block, brightmart's name, google's name).
+BLOCK = (
+    ("attention/query", "attention/self/query", "attention_1/self/query"),
+    ("attention/key", "attention/self/key", "attention_1/self/key"),
+    ("attention/value", "attention/self/value", "attention_1/self/value"),
+    ("attention/output", "attention/output/dense", "attention_1/output/dense"),
+    ("attention_norm", "attention/output/LayerNorm", "LayerNorm"),
+    ("intermediate", "intermediate/dense", "ffn_1/intermediate/dense"),
+    ("output", "output/dense", "ffn_1/intermediate/output/dense"),
+    ("output_norm", "output/LayerNorm", "LayerNorm_1"),
+)
+WORD = "bert/embeddings/word_embeddings"
+#: From E to H: brightmart's has no bias and comes before the other embeddings, google's after them.
+PROJECTION_BRIGHTMART = "bert/embeddings/word_embeddings_2"
+PROJECTION_GOOGLE = "bert/encoder/embedding_hidden_mapping_in"
+SOP_KERNEL, SOP_BIAS = "cls/seq_relationship/output_weights", "cls/seq_relationship/output_bias"
+CLASSIFIER_KERNEL, CLASSIFIER_BIAS = "output_weights", "output_bias"
+_REST = (
+    ("encoder/embeddings/word", WORD),
+    ("encoder/embeddings/position", "bert/embeddings/position_embeddings"),
+    ("encoder/embeddings/token_type", "bert/embeddings/token_type_embeddings"),
+    ("encoder/embeddings/projection/kernel", PROJECTION_BRIGHTMART),
+    ("encoder/embeddings/norm", "bert/embeddings/LayerNorm"),
+    ("encoder/projection", PROJECTION_GOOGLE),
+    ("encoder/pooler", "bert/pooler/dense"),
+    ("masked_lm/transform", "cls/predictions/transform/dense"),
+    ("masked_lm/norm", "cls/predictions/transform/LayerNorm"),
+    ("masked_lm/output_bias", "cls/predictions/output_bias"),
+    ("sentence_order/kernel", SOP_KERNEL),
+    ("sentence_order/bias", SOP_BIAS),
+    ("classifier/kernel", CLASSIFIER_KERNEL),
+    ("classifier/bias", CLASSIFIER_BIAS),
+)
+#: What can be left out of a checkpoint as a whole: its name for people, and how its arrays' names begin.
+HEADS = {
+    "pooler": ("bert/pooler/",),
+    "masked-LM head": ("cls/predictions/",),
+    "sentence-order head": ("cls/seq_relationship/",),
+    "classifier": (CLASSIFIER_KERNEL, CLASSIFIER_BIAS),
+}
+#: Stored as [classes, H]; Keras keeps kernels as [H, classes].
+TRANSPOSED = frozenset({SOP_KERNEL, CLASSIFIER_KERNEL})
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Names
+
+
+def block_scope(family: str, group: int, inner: int) -> str:
+    """What the names of a block's arrays begin with."""
+    if family == "brightmart":
+        return "bert/encoder/layer_shared"
+    return f"bert/encoder/transformer/group_{group}/inner_group_{inner}"
+
+
+def variable_names(model: keras.Model) -> dict[str, keras.Variable]:
+    """The model's trainable variables under the names of the published TF1 checkpoints."""
+    config = model.config
+    pairs = list(_REST)
+    for group in range(config.num_hidden_groups):
+        for inner in range(config.inner_group_num):
+            scope = block_scope(config.family, group, inner)
+            for layer, brightmart, google in BLOCK:
+                theirs = brightmart if config.family == "brightmart" else google
+                pairs.append((f"encoder/group_{group}_inner_{inner}/{layer}", f"{scope}/{theirs}"))
+    table = dict(pairs)
+    names = {}
+    for variable in model.trainable_variables:
+        path = variable.path.split("/", 1)[1]  # without the model's name
+        layer, _, part = path.rpartition("/")
+        names[table[path] if path in table else f"{table[layer]}/{part}"] = variable
+    return names
+
+
+def to_tf1(name: str, array: np.ndarray) -> np.ndarray:
+    """An array of the Keras model as the checkpoint stores it."""
+    return array.T if name in TRANSPOSED else array
+
+
+from_tf1 = to_tf1  # transposing is its own inverse
+
+
+def arrays_of(model: keras.Model, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """The model's arrays as a TF1 checkpoint stores them; only those of ``names`` if given."""
+    return {
+        name: to_tf1(name, keras.ops.convert_to_numpy(variable))
+        for name, variable in variable_names(model).items()
+        if names is None or name in names
+    }
+
+
+def heads_in(names: Iterable[str]) -> dict[str, list[str]]:
+    """Which of ``HEADS`` a checkpoint's names hold, with those names; a head of which a part is there is held."""
+    listed = list(names)
+    found = {head: [name for name in listed if name.startswith(begin)] for head, begin in HEADS.items()}
+    return {head: held for head, held in found.items() if held}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What lies in a file
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Weights as they lie in a file of some layout.
+
+    Attributes:
+        layout: of the file, a name of ``pretrained.LAYOUTS``.
+        where: what to call it in messages: the checkpoint's prefix or the file.
+        identity: the file whose bytes tell these weights from others.
+        shapes: TF1 name to shape, as a TF1 checkpoint stores it.
+        read: arrays of some of these names.
+        slots: number of optimizer slots and counters passed over.
+        foreign: names in the file that belong to no part of an ALBERT.
+        config: the config, where the layout itself holds it.
+        known: config fields the file tells although no shape above does, with where they are told.
+    """
+
+    layout: str
+    where: str
+    identity: Path
+    shapes: Mapping[str, tuple[int, ...]]
+    read: Callable[[Iterable[str]], dict[str, np.ndarray]]
+    slots: int = 0
+    foreign: tuple[str, ...] = ()
+    config: AlbertConfig | None = None
+    known: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+
+
+def family_of(listed: Collection[str], where: str) -> str:
+    """Which family a checkpoint's TF1 names belong to.
+
+    Raises:
+        InputError: neither family's names are there.
+    """
+    if PROJECTION_BRIGHTMART in listed:
+        return "brightmart"
+    if f"{PROJECTION_GOOGLE}/kernel" in listed:
+        return "google"
+    if "bert/encoder/layer_0/attention/self/query/kernel" in listed:
+        raise InputError(f"{where}: this is a BERT checkpoint (layer_0, layer_1 …), not an ALBERT.")
+    some = ", ".join(sorted(listed)[:3])
+    raise InputError(
+        f"{where}: no ALBERT of either family; it holds {f'{some} …' if some else 'no weights'}. "
+        "Give a brightmart or google checkpoint."
+    )
+
+
+def adapt_config(config: AlbertConfig, stored: Stored) -> AlbertConfig:
+    """The config with the checkpoint's family, after comparing everything the checkpoint can tell.
+
+    The number of layers and ``ln_type`` leave no trace in most files, the head count in few: those stay as the JSON
+    says.
+
+    Raises:
+        InputError: a size differs; family, variable and both shapes are named.
+    """
+    listed, where = stored.shapes, stored.where
+    family = family_of(listed, where)
+    if family != config.family:
+        changes: dict[str, Any] = {"family": family}
+        if family == "brightmart":
+            changes |= {"num_hidden_groups": 1, "inner_group_num": 1}
+        else:
+            changes["ln_type"] = "postln"
+        config = config.replace(**changes)
+    width = config.hidden_size if family == "brightmart" else config.embedding_size
+    expected = {
+        WORD: (config.vocab_size, config.embedding_size),
+        "bert/embeddings/position_embeddings": (config.max_position_embeddings, width),
+        "bert/embeddings/token_type_embeddings": (config.type_vocab_size, width),
+        "bert/pooler/dense/kernel": (config.hidden_size, config.hidden_size),
+    }
+    for name, shape in expected.items():
+        if name in listed and tuple(listed[name]) != shape:
+            raise _another_size(where, family, name, listed[name], shape)
+    for name, (value, told_by) in stored.known.items():
+        if getattr(config, name) != value:
+            raise InputError(
+                f"{where}: {family} checkpoint of a network with {name} {value} ({told_by}), the config says "
+                f"{getattr(config, name)}. Use the JSON that came with the checkpoint."
+            )
+    return config
+
+
+def _another_size(where: str, family: str, name: str, got: Iterable[int], expected: Iterable[int]) -> InputError:
+    return InputError(
+        f"{where}: {family} checkpoint of another size: {name} is {list(got)}, the config says {list(expected)}. "
+        "Use the JSON that came with the checkpoint."
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Into a model
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What matched when weights were loaded.
+
+    Attributes:
+        source: what was loaded.
+        loaded: TF1 names of the model's arrays that came from it.
+        missing: those that did not and are freshly initialised.
+        unused: names in it that the model has no place for.
+        slots: number of optimizer slots and counters passed over.
+    """
+
+    source: str
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+    slots: int = 0
+
+    def __str__(self) -> str:
+        lines = [f"{self.source}: {len(self.loaded)} arrays loaded, {self.slots} optimizer slots passed over"]
+        if self.missing:
+            lines.append(f"  not in it, freshly initialised ({len(self.missing)}): {', '.join(self.missing)}")
+        if self.unused:
+            lines.append(f"  in it, not used here ({len(self.unused)}): {', '.join(self.unused)}")
+        return "\n".join(lines)
+
+
+def assign(model: keras.Model, stored: Stored) -> LoadReport:
+    """Gives the model every array the file has for it.
+
+    Raises:
+        InputError: a shape differs, a value is not finite, an encoder array is missing, or a file is damaged.
+    """
+    where, listed = stored.where, stored.shapes
+    family = family_of(listed, where)
+    variables = variable_names(model)
+    if family != model.config.family:
+        raise InputError(f"{where}: a {family} checkpoint, but the model is of the {model.config.family} family.")
+    loaded = [name for name in variables if name in listed]
+    missing = tuple(name for name in variables if name not in listed)
+    unused = [name for name in listed if name not in variables]
+    absent = [name for name in missing if name.startswith("bert/") and not name.startswith("bert/pooler/")]
+    beyond = sorted(name for name in unused if name.startswith("bert/encoder/"))
+    if absent or beyond:
+        what = f"without {absent[0]}" if absent else f"with {beyond[0]}"
+        raise InputError(
+            f"{where}: {family} checkpoint {what} (and {len(absent or beyond) - 1} more of the encoder). "
+            "It belongs to a network with other layers or groups: use the JSON that came with it."
+        )
+    for name in loaded:  # before the data is read: a mismatch is told at once
+        shape = to_tf1(name, np.empty(tuple(variables[name].shape), np.bool_)).shape
+        if tuple(listed[name]) != shape:
+            raise _another_size(where, family, name, listed[name], shape)
+    arrays = stored.read(loaded)
+    for name in loaded:
+        variables[name].assign(from_tf1(name, _finite(arrays.pop(name), name, where)))
+    return LoadReport(where, tuple(loaded), missing, (*sorted(unused), *stored.foreign), stored.slots)
+
+
+def _finite(array: np.ndarray, name: str, where: str) -> np.ndarray:
+    if not np.isfinite(array).all():
+        raise InputError(f"{where}: {name} holds values that are not finite. The checkpoint is damaged.")
+    return array
+
+
+def warm_start(model: keras.Model, config: AlbertConfig, stored: Stored) -> LoadReport:
+    """Gives a model of another size or family what has the same place and the same shape in the file.
+
+    A group of the model takes the group that runs at the same depth of the file's network, by google's rule
+    ``int(layer / num_hidden_layers * num_hidden_groups)``; so a network with a group for each layer begins as the one
+    that shared a group among them, and computes the same.
+
+    Args:
+        model: to be filled; what finds nothing keeps its initial values.
+        config: of the network in the file.
+        stored: the file.
+
+    Raises:
+        InputError: no block of the encoder fits, or a value is not finite.
+    """
+    variables = variable_names(model)
+    origins = _origins(model.config, config)
+    taken: dict[str, str] = {}
+    for name, variable in variables.items():
+        origin = origins.get(name, name)
+        shape = to_tf1(name, np.empty(tuple(variable.shape), np.bool_)).shape
+        if tuple(stored.shapes.get(origin, ())) == shape:
+            taken[name] = origin
+    if not any(name.startswith(("bert/encoder/layer_shared/", "bert/encoder/transformer/")) for name in taken):
+        raise InputError(
+            f"{stored.where}: nothing of its layers fits the config (hidden size {config.hidden_size} and "
+            f"{model.config.hidden_size}, feed-forward {config.intermediate_size} and "
+            f"{model.config.intermediate_size}). Layers can be taken over only at the same width."
+        )
+    arrays = stored.read(sorted(set(taken.values())))
+    for name, origin in taken.items():
+        variables[name].assign(from_tf1(name, _finite(arrays[origin], origin, stored.where)))
+    unused = sorted(set(stored.shapes) - set(taken.values()))
+    missing = tuple(name for name in variables if name not in taken)
+    return LoadReport(stored.where, tuple(taken), missing, (*unused, *stored.foreign), stored.slots)
+
+
+def _origins(target: AlbertConfig, source: AlbertConfig) -> dict[str, str]:
+    """TF1 name in the target to TF1 name of what stands in the same place of the source, where the names differ."""
+    names = {PROJECTION_BRIGHTMART: f"{PROJECTION_GOOGLE}/kernel", f"{PROJECTION_GOOGLE}/kernel": PROJECTION_BRIGHTMART}
+    if target.family == source.family:
+        names = {}
+    for group in range(target.num_hidden_groups):
+        layer = next(n for n in range(target.num_hidden_layers) if target.group_of(n) == group)
+        depth = layer * source.num_hidden_layers // target.num_hidden_layers
+        for inner in range(target.inner_group_num):
+            mine = block_scope(target.family, group, inner)
+            theirs = block_scope(source.family, source.group_of(depth), inner % source.inner_group_num)
+            for _, brightmart, google in BLOCK:
+                to = brightmart if target.family == "brightmart" else google
+                of = brightmart if source.family == "brightmart" else google
+                for part in ("kernel", "bias", "gamma", "beta"):
+                    names[f"{mine}/{to}/{part}"] = f"{theirs}/{of}/{part}"
+    return names
