@@ -14,7 +14,7 @@ import keras
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import huggingface, keras_file, savedmodel, tensorflow1, tensorflow2
 from albert_zh.convert.families import as_family
-from albert_zh.convert.weights import CLASSIFIER_KERNEL, LoadReport, Stored, adapt_config, assign, heads_in
+from albert_zh.convert.weights import CLASSIFIER_KERNEL, LoadReport, Stored, adapt_config, assign, heads_in, warm_start
 from albert_zh.files import InputError, atomic_folder, atomic_writer, sha256
 from albert_zh.locate import CHECKPOINT, locate
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
@@ -179,6 +179,15 @@ def load(source: Source, *, seed: int = 0, bare: bool = False) -> tuple[keras.Mo
     else:
         model = AlbertForPretraining(source.config, seed=seed)
     return model, assign(model, source.stored)
+
+
+def fill(model: keras.Model, source: Source, *, warm: bool = False) -> LoadReport:
+    """Gives a model the weights of a source; ``warm``: only those that fit, see ``convert.weights.warm_start``.
+
+    Raises:
+        InputError: they do not fit the model (``warm``: none of them does), or cannot be read.
+    """
+    return warm_start(model, source.config, source.stored) if warm else assign(model, source.stored)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

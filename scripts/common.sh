@@ -64,6 +64,15 @@ ensure_environment() {
   printf '%s\n' "$wanted $purpose" >"$ROOT/.venv/installed"
 }
 
+# ensure_torch: what [torch] names, in the environment that ensure_environment made.
+ensure_torch() {
+  if "$PYTHON" -c 'import torch, transformers' >/dev/null 2>&1; then return; fi
+  if [[ -n "${ALBERT_ZH_PYTHON:-}" ]]; then
+    fail "$PYTHON has no torch or no transformers. In $ROOT: $PYTHON -m pip install -e '.[torch]'"
+  fi
+  install_environment torch
+}
+
 # install_environment EXTRAS: .venv and the packages; shows what is downloaded, and all of pip's words if it fails.
 install_environment() {
   local log="$ROOT/.venv/install.log" base

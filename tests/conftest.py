@@ -13,6 +13,14 @@ from albert_zh.pretrain.records import RecordWriter
 GOLDEN = Path(__file__).parent / "golden"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--with-torch", action="store_true", help="also what needs PyTorch and transformers (tests/torch)")
+
+
+def pytest_ignore_collect(collection_path, config):
+    return True if collection_path.name == "torch" and not config.getoption("--with-torch") else None
+
+
 @pytest.fixture(scope="session")
 def golden():
     """The folder of reference numbers computed by the published implementations."""

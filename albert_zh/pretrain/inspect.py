@@ -53,7 +53,9 @@ class InspectOptions:
     vocab_file: str = field(
         default="", metadata={"help": "Vocabulary of the records; found by the file's manifest if there is one."}
     )
-    spm_model_file: str = field(default="", metadata={"help": "SentencePiece model, instead of vocab_file."})
+    spm_model_file: str = field(
+        default="", metadata={"help": "SentencePiece model, instead of vocab_file.", "aliases": ("sp_model_file",)}
+    )
     do_lower_case: bool = field(default=True, metadata={"help": "How the records' text was tokenised."})
     segmenter: str = field(
         default="rjieba", metadata={"help": "Engine that finds the words again: rjieba, jieba or none."}

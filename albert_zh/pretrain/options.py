@@ -34,7 +34,7 @@ class CreateDataOptions:
     )
     output_file: tuple[str, ...] | str = _option((), "TFRecord file to write, or several with commas (see num_shards).")
     vocab_file: str = _option(_VOCABULARY, "WordPiece vocabulary, one token a line.")
-    spm_model_file: str = _option("", "SentencePiece model, used instead of vocab_file.")
+    spm_model_file: str = _option("", "SentencePiece model, used instead of vocab_file.", "sp_model_file")
     do_lower_case: bool = _option(True, "Lower-case the text and strip accents; as the checkpoint had it.")
     do_whole_word_mask: bool = _option(True, "Mask words whole; False masks single tokens (and ngram has no effect).")
     max_seq_length: int = _option(512, "Longest instance in tokens, special tokens counted: 8 to 512.")

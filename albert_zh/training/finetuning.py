@@ -11,7 +11,7 @@ import numpy as np
 
 from albert_zh import pretrained
 from albert_zh.config import AlbertConfig
-from albert_zh.convert.weights import assign, variable_names
+from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError, read_json, sha256, write_json
 from albert_zh.models.heads import AlbertForClassification
 from albert_zh.tasks import Task, get_task
@@ -58,7 +58,8 @@ class _Finetuning:
         self.peak_rate = recipe.learning_rate if options.learning_rate is None else options.learning_rate
         self.epochs = options.num_train_epochs or recipe.epochs
         self.source = self._find_weights()
-        self.config = self.source.config if self.source else AlbertConfig.from_json(options.bert_config_file)
+        own = self.source and not options.warm_start
+        self.config = self.source.config if own else AlbertConfig.from_json(options.bert_config_file)
         answering = {} if options.do_train else self._about(TASK_FILE)  # a finished model's own settings hold
         self.length = options.max_seq_length or answering.get("max_seq_length") or recipe.max_seq_length
         self.lower_case = answering.get("lower_case", options.do_lower_case)
@@ -82,7 +83,7 @@ class _Finetuning:
         """The model to start from, or without training to use: --init_checkpoint, else the finished --output_dir."""
 
         options, given = self.options, self.options.init_checkpoint
-        config = options.bert_config_file or None
+        config = None if options.warm_start else options.bert_config_file or None
         if options.do_train:
             return pretrained.find(given, config) if given else None
         finished = (self.folder / TASK_FILE).is_file()
@@ -146,7 +147,7 @@ class _Finetuning:
                 self.config, self.task.head.outputs, seed=options.random_seed, dtype=options.precision
             )
         if self.source:
-            print(assign(model, self.source.stored), flush=True)
+            print(pretrained.fill(model, self.source, warm=options.warm_start), flush=True)
         else:
             print("no --init_checkpoint: random weights; expect little above the trivial baselines", flush=True)
         self.compiled = options.jit_compile == "on" or (
@@ -166,7 +167,10 @@ class _Finetuning:
     def _identity(self) -> dict[str, object]:
         """What two runs must share for one to go on where the other stopped; files by what they hold."""
         options, task = self.options, self.task
-        same = "init_checkpoint optimizer precision random_seed jit_compile warmup_proportion do_lower_case eval_steps"
+        same = (
+            "init_checkpoint warm_start optimizer precision random_seed jit_compile warmup_proportion do_lower_case "
+            "eval_steps"
+        )
         return {
             "kind": "fine-tuning",
             "task": self.task.name,

@@ -31,13 +31,30 @@ class PretrainOptions:
     )
     do_train: bool = field(default=False, metadata={"help": "train"})
     do_eval: bool = field(default=False, metadata={"help": "measure dev loss and accuracy, keep the best checkpoint"})
-    init_checkpoint: str = field(default="", metadata={"help": "start from these weights (prefix or folder)"})
+    init_checkpoint: str = field(
+        default="",
+        metadata={
+            "help": "start from these weights (left out: random weights): a folder, a checkpoint's prefix, a .zip or "
+            ".tar.gz, a name that albert-zh models lists, or an http address; any layout",
+            "aliases": ("hub_module_url",),
+        },
+    )
+    warm_start: bool = field(
+        default=False,
+        metadata={
+            "help": "let --init_checkpoint be of another size or family than --bert_config_file: what has the same "
+            "place and shape is taken over, the rest is initialised"
+        },
+    )
     eval_input_file: tuple[str, ...] = field(
         default=(),
         metadata={"help": "records to evaluate on; left out: the last 1% of --input_file is kept out of training"},
     )
     vocab_file: str = field(default="", metadata={"help": "vocabulary to keep with the model; never another one's"})
-    spm_model_file: str = field(default="", metadata={"help": "SentencePiece model, for records made with one"})
+    spm_model_file: str = field(
+        default="",
+        metadata={"help": "SentencePiece model, for records made with one", "aliases": ("sp_model_file",)},
+    )
     export_dir: str = field(default="", metadata={"help": "folder that gets the finished model alone"})
     max_seq_length: int = field(default=512, metadata={"help": "tokens a row; what the records were made with"})
     max_predictions_per_seq: int = field(default=51, metadata={"help": "masked tokens a row, at most"})
@@ -110,6 +127,7 @@ class PretrainOptions:
                 raise InputError(f"--{name}={getattr(self, name)}: must be 0 or more.")
         if not (self.do_train or self.do_eval):
             raise InputError("nothing to do: give --do_train=True, --do_eval=True or both.")
+        _check_warm_start(self)
         if self.do_train and not self.bert_config_file and not self.init_checkpoint:
             raise InputError("--bert_config_file is missing. Give one, such as albert_config/albert_config_tiny.json.")
 
@@ -125,6 +143,14 @@ class PretrainOptions:
         return self.num_train_steps // 10 if self.num_warmup_steps is None else self.num_warmup_steps
 
 
+def _check_warm_start(options) -> None:
+    if options.warm_start and not (options.do_train and options.init_checkpoint and options.bert_config_file):
+        raise InputError(
+            "--warm_start: needs --do_train=true, --init_checkpoint, to take weights from, and --bert_config_file, the "
+            "config of the model to train."
+        )
+
+
 def _as_in_pretraining(name: str):
     """The field of PretrainOptions of this name: one meaning, one help text."""
     original = PretrainOptions.__dataclass_fields__[name]
@@ -138,12 +164,14 @@ class FinetuneOptions:
     task_name: str = field(metadata={"help": "task, such as lcqmc or tnews"})
     output_dir: str = field(metadata={"help": "folder of the finished model, metrics and predictions"})
     data_dir: str = field(metadata={"help": "folder of the task's train, dev and test files"})
-    init_checkpoint: str = field(
-        default="", metadata={"help": "start from these weights (prefix or folder); left out: random weights"}
-    )
+    init_checkpoint: str = _as_in_pretraining("init_checkpoint")
+    warm_start: bool = _as_in_pretraining("warm_start")
     bert_config_file: str = _as_in_pretraining("bert_config_file")
     vocab_file: str = field(default="", metadata={"help": "WordPiece vocabulary (left out: the checkpoint's own)"})
-    spm_model_file: str = field(default="", metadata={"help": "SentencePiece model, for a checkpoint that uses one"})
+    spm_model_file: str = field(
+        default="",
+        metadata={"help": "SentencePiece model, for a checkpoint that uses one", "aliases": ("sp_model_file",)},
+    )
     do_train: bool = field(default=False, metadata={"help": "train"})
     do_eval: bool = field(default=False, metadata={"help": "score dev with the best model"})
     do_predict: bool = field(default=False, metadata={"help": "answer test with the best model"})
@@ -206,5 +234,6 @@ class FinetuneOptions:
             raise InputError(f"--eval_steps={self.eval_steps}: must be 0 (four looks an epoch) or more.")
         if not 0 <= self.warmup_proportion < 1:
             raise InputError(f"--warmup_proportion={self.warmup_proportion}: must be from 0 to below 1.")
+        _check_warm_start(self)
         if not (self.init_checkpoint or self.bert_config_file) and self.do_train:
             raise InputError("give --init_checkpoint, or --bert_config_file and --vocab_file for random weights.")

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from albert_zh import pretrained
 from albert_zh.config import AlbertConfig
-from albert_zh.convert.weights import assign, variable_names
+from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError, expand_paths, sha256, write_json
 from albert_zh.models.heads import AlbertForPretraining
 from albert_zh.pretrain.manifest import find_manifests
@@ -48,8 +48,9 @@ class _Pretraining:
         self.source = None
         origin = options.init_checkpoint or ("" if options.do_train else options.output_dir)
         if origin:
-            self.source = pretrained.find(origin, options.bert_config_file or None)
-        self.config = self.source.config if self.source else AlbertConfig.from_json(options.bert_config_file)
+            self.source = pretrained.find(origin, None if options.warm_start else options.bert_config_file or None)
+        own = self.source and not options.warm_start
+        self.config = self.source.config if own else AlbertConfig.from_json(options.bert_config_file)
         if options.max_seq_length > self.config.max_position_embeddings:
             raise InputError(
                 f"--max_seq_length={options.max_seq_length}: the config has only "
@@ -156,7 +157,7 @@ class _Pretraining:
         options = self.options
         same = (
             "max_seq_length max_predictions_per_seq train_batch_size num_train_steps optimizer clip_norm "
-            "init_checkpoint precision random_seed jit_compile"
+            "init_checkpoint warm_start precision random_seed jit_compile"
         ).split()
         return {
             "kind": "pretraining",
@@ -201,7 +202,7 @@ class _Pretraining:
         with self.strategy.scope():
             model = AlbertForPretraining(self.config, seed=options.random_seed, dtype=options.precision)
         if self.source:
-            print(assign(model, self.source.stored), flush=True)
+            print(pretrained.fill(model, self.source, warm=options.warm_start), flush=True)
         self.model = model
         compiled = options.jit_compile == "on" or (
             options.jit_compile == "auto" and options.do_train and options.num_train_steps >= PRETRAIN_COMPILE_FROM

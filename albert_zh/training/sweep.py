@@ -46,9 +46,8 @@ def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
         InputError: what a single run raises, a rate that is no number, or a folder that holds a single run.
     """
     folder, task = Path(options.output_dir), get_task(options.task_name)
-    source = (
-        pretrained.find(options.init_checkpoint, options.bert_config_file or None) if options.init_checkpoint else None
-    )
+    config = None if options.warm_start else options.bert_config_file or None
+    source = pretrained.find(options.init_checkpoint, config) if options.init_checkpoint else None
     check_folder(folder, overwrite=options.overwrite, source=source)
     if (folder / RUN_FILE).exists() and not options.overwrite and read_json(folder / RUN_FILE) != SWEEP:
         raise InputError(
