@@ -18,12 +18,20 @@ _IGNORED_KEYS = frozenset(
     "net_structure_type gap_size num_memory_blocks down_scale_factor layers_to_keep directionality pooler_fc_size "
     "pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type".split()
 )
-#: Keys of Hugging Face's ``config.json`` that carry nothing the network needs.
+#: Keys of Hugging Face's ``config.json`` that carry nothing the network needs; the last lines, how text is generated
+#: and the like, stand in those written until 2020.
 _HUGGINGFACE_KEYS = frozenset(
     "model_type architectures transformers_version torch_dtype dtype pad_token_id bos_token_id eos_token_id "
-    "position_embedding_type classifier_dropout_prob classifier_dropout output_past use_cache "
-    "id2label label2id problem_type tie_word_embeddings tokenizer_class _name_or_path".split()
+    "sep_token_id position_embedding_type classifier_dropout_prob classifier_dropout output_past use_cache num_labels "
+    "id2label label2id problem_type tie_word_embeddings tokenizer_class finetuning_task _name_or_path "
+    "output_attentions output_hidden_states return_dict torchscript use_bfloat16 pruned_heads xla_device "
+    "chunk_size_feed_forward gradient_checkpointing is_decoder is_encoder_decoder add_cross_attention "
+    "decoder_start_token_id eos_token_ids max_length min_length do_sample early_stopping num_beams temperature top_k "
+    "top_p repetition_penalty length_penalty no_repeat_ngram_size bad_words_ids num_return_sequences prefix "
+    "task_specific_params".split()
 )
+#: Of these one is in every ``config.json``; ``model_type`` since transformers 2.4.
+_HUGGINGFACE_MARKS = frozenset({"model_type", "output_hidden_states", "torchscript", "pruned_heads"})
 _ALIASES = {"num_inner_groups": "inner_group_num"}
 _GOOGLE_MARKS = frozenset(
     "num_hidden_groups inner_group_num net_structure_type gap_size num_memory_blocks down_scale_factor".split()
@@ -127,7 +135,8 @@ class AlbertConfig:
         if not isinstance(values, dict):
             raise InputError(f"{where}: a JSON {type(values).__name__}, not an object of config keys.")
         fields = {field.name: field for field in dataclasses.fields(cls)}
-        ignored = _IGNORED_KEYS | (_HUGGINGFACE_KEYS if "model_type" in values else frozenset())
+        of_hugging_face = bool(_HUGGINGFACE_MARKS & set(values))
+        ignored = _IGNORED_KEYS | (_HUGGINGFACE_KEYS if of_hugging_face else frozenset())
         known: dict[str, Any] = {}
         for key, value in values.items():
             name = _ALIASES.get(key, key)
@@ -141,9 +150,16 @@ class AlbertConfig:
         if missing:
             raise InputError(f"{where}: missing key {', '.join(map(repr, missing))}. Use the JSON of the checkpoint.")
         if "family" not in known:
-            known["family"] = "google" if _GOOGLE_MARKS & set(values) or "model_type" in values else "brightmart"
-        if "model_type" in values and known.get("hidden_act") == "gelu":
-            known["hidden_act"] = "gelu_exact"  # Hugging Face's plain "gelu" is the error-function form
+            known["family"] = "google" if _GOOGLE_MARKS & set(values) or of_hugging_face else "brightmart"
+        positions = values.get("position_embedding_type", "absolute")
+        if of_hugging_face and positions != "absolute":
+            raise InputError(
+                f"{where}: position_embedding_type is {positions!r}, and this project's networks know absolute "
+                "positions alone. Use a model with these."
+            )
+        if of_hugging_face:  # Hugging Face's plain "gelu" is the error-function form
+            named = known.get("hidden_act")
+            known["hidden_act"] = {"gelu": "gelu_exact", "gelu_new": "gelu"}.get(named, named or "gelu")
         try:
             return cls(**known)
         except InputError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from albert_zh.hub.download import default_home, fetch
 #: What a finished model's TF1 checkpoint is called, as in the published archives.
 CHECKPOINT = "albert_model.ckpt"
 _CHECKPOINT_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
+#: What a browser shows of a model of Hugging Face's, in the catalogue under the end of its address.
+_PAGE = re.compile(rf"^(?:{catalog.HUGGINGFACE}|{catalog.HUGGINGFACE_MIRROR})(.*?)/?$")
 _ADVICE = "Give a folder, a checkpoint's prefix, a .zip or .tar.gz, or a name that albert-zh models lists."
 
 
@@ -38,14 +41,16 @@ def locate(name: str | os.PathLike[str]) -> Located:
 
     Args:
         name: a folder (with one model in it, or in one folder below it), a checkpoint's prefix, one of a model's
-            files, a ``.zip`` or ``.tar.gz``, else a name of the catalogue or an http address of an archive.
+            files, a ``.zip`` or ``.tar.gz``, else a name of the catalogue or an http address of an archive. What lies
+            on this disk wins over a name of the catalogue.
 
     Raises:
         InputError: nothing is there, several models are, or it cannot be fetched.
     """
-    text = os.fspath(name)
-    if re.match(r"https?://", text):
-        return _in_folder(local.fetched(text))
+    text = os.path.expanduser(os.fspath(name))  # a shell leaves the ~ of --flag=~/folder as it is
+    if not text:
+        raise InputError(f"no model was named. {_ADVICE}")
+    listed = _PAGE.sub(r"\1", text)
     path = Path(text)
     if path.is_dir():
         return _in_folder(path)
@@ -53,14 +58,22 @@ def locate(name: str | os.PathLike[str]) -> Located:
         return _checkpoint(tensorflow1.find_prefix(text))
     if path.is_file():
         return _in_folder(local.unpacked(path)) if is_archive(path.name) else _file(path)
-    if text in catalog.MODELS:
-        return _in_folder(fetch(catalog.MODELS[text], default_home()))
-    if text in catalog.DATASETS:
-        raise InputError(f"{text}: a data set of the catalogue, where a model is needed. {_ADVICE}")
-    if path.parent != Path(".") or path.suffix:  # a path, not a name with a slip in it
-        raise InputError(f"{text}: no checkpoint there: no such file or folder, nor {text}.index. {_ADVICE}")
-    catalog.find(text)  # raises, with the nearest names
-    raise AssertionError("not in the catalogue")
+    if listed in catalog.MODELS:
+        return _in_folder(fetch(catalog.MODELS[listed], default_home()))
+    if re.match(r"https?://", text):
+        return _in_folder(local.fetched(text))
+    raise InputError(f"{text}: {_missing(text)} {_ADVICE}")
+
+
+def _missing(name: str) -> str:
+    """Why nothing is found under a name that is neither here nor in the catalogue."""
+    if "://" in name:
+        return "addresses other than http:// and https:// are not fetched."
+    if name in catalog.DATASETS:
+        return "a data set of the catalogue, where a model is needed."
+    near = difflib.get_close_matches(name.lower(), catalog.MODELS, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"no checkpoint there: no such file or folder, no {name.rstrip('/')}.index, no name of the catalogue.{hint}"
 
 
 def _checkpoint(prefix: str) -> Located:
@@ -75,7 +88,10 @@ def _file(path: Path) -> Located:
         return Located(keras_file.open_stored(path), path.parent)
     if path.name == "saved_model.pb":
         return _saved_model(path.parent)
-    raise InputError(f"{path}: not a file this project knows as a model. {_ADVICE}")
+    raise InputError(
+        f"{path}: no model's file (.index, .data-00000-of-00001, .safetensors, .bin, .keras, saved_model.pb) and no "
+        f"archive. {_ADVICE}"
+    )
 
 
 def _saved_model(folder: Path) -> Located:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -21,6 +22,8 @@ from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 from albert_zh.text.huggingface import write_tokenizer_files
 
 _CONFIG_PATTERNS = ("albert_config.json", "albert_config*.json", "bert_config.json", "config.json")
+#: The shipped configs, in the checkout this code lies in.
+_CONFIGS = Path(__file__).parents[1] / "albert_config"
 #: SHA-256 of albert_config/vocab.txt, which no model published elsewhere was trained with.
 PROJECT_VOCABULARY = "36f6ad3f961da42b2de81fc463de4fdd5c7dc434dcc6873d59b19489085cddfd"
 _VOCABULARY_PATTERNS = ("vocab.txt", "vocab_chinese.txt", "vocab*.txt", "*.model")
@@ -87,10 +90,25 @@ def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | Non
     else:
         raise InputError(
             f"{located.folder}: no config beside the checkpoint (looked for {', '.join(_CONFIG_PATTERNS)}). "
-            "Give it with --bert_config_file."
+            f"Give it with --bert_config_file{_fitting(stored)}."
         )
     vocabularies = [found for folder in folders if (found := _candidates(folder, _VOCABULARY_PATTERNS))]
-    return Source(stored, located.folder, adapt_config(config, stored), tuple(vocabularies[0]) if vocabularies else ())
+    config = adapt_config(config, stored)
+    refused = REFUSALS.get(stored.layout)
+    if refused and (reason := refused(config)):
+        raise InputError(f"{stored.where}: the config is of a network that this layout cannot hold: {reason}.")
+    return Source(stored, located.folder, config, tuple(vocabularies[0]) if vocabularies else ())
+
+
+def _fitting(stored: Stored) -> str:
+    """Which shipped configs have the sizes of these weights, to be named in an error."""
+    fitting = []
+    for file in sorted(_CONFIGS.glob("albert_config_*.json")):
+        with contextlib.suppress(InputError):
+            config = AlbertConfig.from_json(file)
+            if adapt_config(config, stored).family == config.family:
+                fitting.append(str(file))
+    return f"; of this size are {', '.join(fitting)}" if fitting else ""
 
 
 def _candidates(folder: Path, patterns: tuple[str, ...]) -> list[Path]:

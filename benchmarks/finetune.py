@@ -23,7 +23,7 @@ import time
 import numpy as np
 
 from albert_zh.config import AlbertConfig
-from albert_zh.convert import tensorflow1
+from albert_zh.convert.weights import variable_names
 from albert_zh.models.heads import AlbertForClassification
 from albert_zh.tasks import get_task
 from albert_zh.text.tokenizer import load_tokenizer
@@ -43,7 +43,7 @@ class Way:
             model = AlbertForClassification(config, task.head.outputs, seed=1)
         self.loop = Loop(
             model,
-            tensorflow1.variable_names(model),
+            variable_names(model),
             ClassificationObjective(),
             strategy,
             optimizer="adamw",

@@ -1,6 +1,9 @@
 """What the tests of several rooms share: reference numbers, a network shrunk to run in milliseconds, records."""
 
 import dataclasses
+import http.server
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,9 @@ import pytest
 from albert_zh.config import AlbertConfig
 from albert_zh.pretrain.example import MaskedInstance
 from albert_zh.pretrain.records import RecordWriter
+
+# Recent GPUs round the factors of a product to TF32, and no reference number could be held.
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -19,6 +25,55 @@ def pytest_addoption(parser):
 
 def pytest_ignore_collect(collection_path, config):
     return True if collection_path.name == "torch" and not config.getoption("--with-torch") else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_test_touches_the_user_s_downloads(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALBERT_ZH_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty home for this test's downloads, not made yet."""
+    monkeypatch.setenv("ALBERT_ZH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def web(monkeypatch):
+    """A server on this machine: ``web.files[path]`` are the bytes behind ``web.address + path``.
+
+    ``web.asked`` lists the paths asked for; those in ``web.cut`` break off half-way; ``.html`` is sent as a page.
+    """
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            server.asked.append(self.path)
+            body = server.files.get(self.path)
+            if body is None:
+                return self.send_error(404)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Type", "text/html" if self.path.endswith(".html") else "application/octet-stream")
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2] if self.path in server.cut else body)
+            self.close_connection = True
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.files, server.asked, server.cut = {}, [], set()
+    server.address = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(scope="session")

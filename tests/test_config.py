@@ -144,7 +144,8 @@ def test_the_family_is_the_one_named_or_told_by_google_s_own_keys(extra, family)
 def test_plain_gelu_is_the_tanh_form_except_in_hugging_face_files():
     assert AlbertConfig.from_dict(NEEDED | {"hidden_act": "gelu"}).hidden_act == "gelu"
     assert AlbertConfig.from_dict(NEEDED | {"hidden_act": "gelu", "model_type": "albert"}).hidden_act == "gelu_exact"
-    assert AlbertConfig.from_dict(NEEDED | {"hidden_act": "gelu_new", "model_type": "albert"}).hidden_act == "gelu_new"
+    assert AlbertConfig.from_dict(NEEDED | {"hidden_act": "gelu_new", "model_type": "albert"}).hidden_act == "gelu"
+    assert AlbertConfig.from_dict(NEEDED | {"model_type": "albert"}).hidden_act == "gelu"  # its default is gelu_new
 
 
 def test_a_hugging_face_config_is_read():

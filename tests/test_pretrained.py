@@ -130,6 +130,14 @@ def test_a_config_missing_or_ambiguous_is_refused(copied):
         find(folder)
 
 
+def test_without_a_config_the_shipped_ones_of_the_same_sizes_are_named(tiny_config, tmp_path):
+    small = {"embedding_size": 128, "hidden_size": 384, "num_attention_heads": 12, "intermediate_size": 1536}
+    config = tiny_config(vocab_size=21128, max_position_embeddings=512, family="google", **small)
+    save_weights(AlbertForPretraining(config), tmp_path / "m.ckpt")
+    with pytest.raises(InputError, match=r"of this size are \S+/albert_config_small_google\.json\.$"):
+        find(tmp_path)
+
+
 def test_damaged_files_are_refused(copied):
     folder = copied("brightmart_postln")
     data = folder / "albert_model.ckpt.data-00000-of-00001"

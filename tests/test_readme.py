@@ -26,13 +26,20 @@ SCRIPTS = {
     "run_pretraining_google.py": ("pretrain", set()),
     "run_classifier.py": ("finetune", set()),
     "test_changes.py": ("changes", set()),
+    "convert_albert_tf_checkpoint_to_pytorch.py": ("convert", set()),
+    "tf2_albert_encoder_checkpoint_converter.py": ("convert", set()),
     "run_classifier_lcqmc.sh": ("finetune", {"sample", "sweep", "data_dir", "model_dir"}),
+}
+#: Words a script puts before those it is called with.
+PRESET = {
+    "convert_albert_tf_checkpoint_to_pytorch.py": ["--to=huggingface"],
+    "tf2_albert_encoder_checkpoint_converter.py": ["--to=tf2"],
 }
 FOLDERS = ("albert_config", "albert_zh", "benchmarks", "data", "scripts", "tests")
 #: Flags of the command line itself.
 GLOBAL_FLAGS = {"help", "version"}
 #: Flags of other programs that the READMEs call.
-FOREIGN_FLAGS = {"logdir"}  # tensorboard
+FOREIGN_FLAGS = {"logdir", "with"}  # tensorboard; run_tests.sh --with-torch
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -55,7 +62,7 @@ def called(line: str) -> tuple[str, list[str], set[str]] | None:
         return (words[1], words[2:], set()) if words[1] in COMMANDS else None
     if words[0] in ("bash", "python", "python3") and words[1] in SCRIPTS:
         command, own = SCRIPTS[words[1]]
-        return command, words[2:], own
+        return command, [*PRESET.get(words[1], []), *words[2:]], own
     return None
 
 

@@ -6,9 +6,12 @@ heads are those of ``AlbertForPreTraining`` and ``AlbertForSequenceClassificatio
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +20,7 @@ import safetensors.numpy
 
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.torch_file import read_arrays
-from albert_zh.convert.weights import Stored, arrays_of, block_scope, heads_in
+from albert_zh.convert.weights import CLASSIFIER_KERNEL, Stored, arrays_of, block_scope, heads_in
 from albert_zh.files import InputError, write_json
 
 #: Weights files, the one preferred first.
@@ -54,6 +57,10 @@ _COPIES = {
     "predictions.decoder.bias": "predictions.bias",
 }
 _TABLES = ("albert.embeddings.position_ids", "albert.embeddings.token_type_ids")
+_IN_BLOCK = re.compile(r"albert\.encoder\.albert_layer_groups\.([0-9]{1,4})\.albert_layers\.([0-9]{1,4})\.")
+_IN_BERT = re.compile(r"(.+\.)?encoder\.layer\.[0-9]+\.")
+#: What safetensors calls the numbers that a weight can be; others are quantised, and of no use without their scales.
+_FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 
 
 def _parts(theirs: str, ours: str) -> list[tuple[str, str]]:
@@ -64,14 +71,13 @@ def _parts(theirs: str, ours: str) -> list[tuple[str, str]]:
     return [(f"{theirs}.weight", f"{ours}/{parts[0]}"), (f"{theirs}.bias", f"{ours}/{parts[1]}")]
 
 
-def _table(groups: int, inner: int) -> dict[str, str]:
-    """Their name to TF1 name."""
+def _table(blocks: Iterable[tuple[int, int]]) -> dict[str, str]:
+    """Their name to TF1 name, for a network of these (group, block in it)."""
     pairs = list(_REST)
-    for group in range(groups):
-        for block in range(inner):
-            scope = block_scope("google", group, block)
-            begin = f"albert.encoder.albert_layer_groups.{group}.albert_layers.{block}"
-            pairs += [(f"{begin}.{theirs}", f"{scope}/{ours}") for theirs, ours in _BLOCK]
+    for group, block in blocks:
+        scope = block_scope("google", group, block)
+        begin = f"albert.encoder.albert_layer_groups.{group}.albert_layers.{block}"
+        pairs += [(f"{begin}.{theirs}", f"{scope}/{ours}") for theirs, ours in _BLOCK]
     return dict(part for pair in pairs for part in _parts(*pair))
 
 
@@ -83,33 +89,41 @@ def open_stored(file: str | os.PathLike[str]) -> Stored:
     """The weights of a ``.safetensors`` file, of which only the header is read, or of a ``.bin``, read whole.
 
     Raises:
-        InputError: the file is missing, damaged, or would have to run something to be read.
+        InputError: the file is missing, damaged, of another network than ALBERT's, quantised, or would have to run
+            something to be read.
     """
     file = Path(file)
     if file.suffix == ".safetensors":
-        shapes, load = _open_safetensors(file)
+        shapes, kinds = _listed(file)
+
+        def load(names: Iterable[str]) -> dict[str, np.ndarray]:
+            with _opened(file) as opened:
+                return {name: opened.get_tensor(name) for name in names}
+
     else:
         arrays = read_arrays(file)
         shapes = {name: array.shape for name, array in arrays.items()}
+        kinds = {name: array.dtype.name for name, array in arrays.items()}
 
         def load(names: Iterable[str]) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in names}
 
-    standard = {_standard(name): name for name in shapes}
-    groups, inner = (
-        1 + max((int(name.split(".")[at]) for name in standard if f"{what}." in name), default=0)
-        for what, at in (("albert_layer_groups", 3), ("albert_layers", 5))
-    )
-    held = {ours: theirs for theirs, ours in _table(groups, inner).items() if theirs in standard}
+    standard = _by_standard_name(shapes, file)
+    blocks = {(int(found[1]), int(found[2])) for name in standard if (found := _IN_BLOCK.match(name))}
+    held = {ours: theirs for theirs, ours in _table(sorted(blocks)).items() if theirs in standard}
     copies = [name for name in _COPIES if name in standard and _COPIES[name] in standard]
     used = {*held.values(), *copies, *_TABLES}
+    if not blocks:
+        raise _not_an_albert(shapes, file)
+    for name in (*held.values(), *copies):
+        _check(standard[name], shapes[standard[name]], kinds[standard[name]], file)
 
     def read(wanted: Iterable[str]) -> dict[str, np.ndarray]:
         wanted = list(wanted)
         names = {name: standard[held[name]] for name in wanted}
-        found = load([*names.values(), *(standard[n] for copy in copies for n in (copy, _COPIES[copy]))])
+        found = load({*names.values(), *(standard[n] for copy in copies for n in (copy, _COPIES[copy]))})
         for copy in copies:
-            if not np.array_equal(found[standard[copy]], found[standard[_COPIES[copy]]]):
+            if not np.array_equal(found[standard[copy]], found[standard[_COPIES[copy]]], equal_nan=True):
                 raise InputError(
                     f"{file}: {standard[copy]} is not the same as {standard[_COPIES[copy]]}: its masked-LM head is "
                     "not tied to the word embedding, which an ALBERT's is."
@@ -134,26 +148,64 @@ def open_stored(file: str | os.PathLike[str]) -> Stored:
     )
 
 
-def _open_safetensors(file: Path):
-    """(name to shape, function that reads arrays by name)."""
-    advice = "Download or copy it again."
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[Any]:
     try:
         with safetensors.safe_open(file, framework="np") as opened:
-            shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+            yield opened
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file.") from error
     except (safetensors.SafetensorError, OSError) as error:
-        raise InputError(f"{file}: not a safetensors file, cut off or damaged ({error}). {advice}") from error
+        raise InputError(
+            f"{file}: not a safetensors file, cut off or damaged ({error}). Download or copy it again."
+        ) from error
 
-    def load(names: Iterable[str]) -> dict[str, np.ndarray]:
-        with safetensors.safe_open(file, framework="np") as opened:
-            return {name: opened.get_tensor(name) for name in names}
 
-    return shapes, load
+def _listed(file: Path) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
+    """Shapes, and kinds of number, by name."""
+    with _opened(file) as opened:
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
+        return (
+            {name: tuple(held.get_shape()) for name, held in slices.items()},
+            {name: _FLOATS.get(held.get_dtype(), held.get_dtype()) for name, held in slices.items()},
+        )
+
+
+def _by_standard_name(names: Iterable[str], file: Path) -> dict[str, str]:
+    """The name ``AlbertForPreTraining`` has for an array, to the name in the file."""
+    standard: dict[str, str] = {}
+    for name in names:
+        other = standard.setdefault(_standard(name), name)
+        if other != name:
+            raise InputError(f"{file}: holds {other} and {name}, which are two names of one array. Take one out.")
+    return standard
+
+
+def _not_an_albert(names: Collection[str], file: Path) -> InputError:
+    bert = min((name for name in names if _IN_BERT.match(name)), default="")
+    if bert:
+        return InputError(f"{file}: this is a BERT or one of its kin ({bert}), not an ALBERT. Give an ALBERT.")
+    some = ", ".join(sorted(names)[:3])
+    return InputError(f"{file}: no ALBERT; it holds {f'{some} …' if some else 'no weights'}. Give an ALBERT.")
+
+
+def _check(name: str, shape: Sequence[int], kind: str, file: Path) -> None:
+    """Raises InputError for what cannot be weights, whatever the network's size."""
+    if kind not in _FLOATS.values():
+        raise InputError(
+            f"{file}: {name} is {kind}, not floating-point numbers: a quantised model. Give the one it was made from."
+        )
+    dimensions = 1 if name.endswith(("bias", "beta", "gamma", "LayerNorm.weight", "layer_norm.weight")) else 2
+    if len(shape) != dimensions:
+        raise InputError(f"{file}: {name} is {list(shape)}, not of {dimensions} dimensions. The file is damaged.")
 
 
 def _standard(name: str) -> str:
-    """The name ``AlbertForPreTraining`` has for an array: an encoder saved alone has no ``albert.`` in front."""
+    """The name ``AlbertForPreTraining`` has for an array.
+
+    An encoder saved alone has no ``albert.`` in front; one saved out of ``DataParallel`` has ``module.``.
+    """
+    name = name.removeprefix("module.")
     name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
     return f"albert.{name}" if name.startswith(("embeddings.", "encoder.", "pooler.")) else name
 
@@ -184,33 +236,53 @@ def write(
         model: of google's family.
         folder: exists.
         names: the arrays to write, by TF1 name; left out, all.
-        label_names: of a classifier's classes, in their order.
+        label_names: of a classifier's classes, in their order; left out, "LABEL_0" and so on.
 
     Returns:
         The names of the files.
 
     Raises:
-        InputError: Hugging Face's network cannot be this one.
+        InputError: Hugging Face's network cannot be this one, or the names are not as many as the classes.
     """
     config = model.config
     if reason := refusal(config):
         raise InputError(f"the Hugging Face layout cannot hold this model: {reason}.")
     arrays = arrays_of(model, names)
-    table = {ours: theirs for theirs, ours in _table(config.num_hidden_groups, config.inner_group_num).items()}
+    blocks = [(group, block) for group in range(config.num_hidden_groups) for block in range(config.inner_group_num)]
+    table = {ours: theirs for theirs, ours in _table(blocks).items()}
     tensors = {
         table[name]: np.ascontiguousarray(array.T if name.endswith("/kernel") else array)
         for name, array in arrays.items()
     }
+    description = config_json(config, {name: array.shape for name, array in arrays.items()}, label_names)
     safetensors.numpy.save_file(tensors, folder / WEIGHTS[0], metadata={"format": "pt"})
-    write_json(folder / "config.json", config_json(config, arrays, label_names))
+    write_json(folder / "config.json", description)
     return WEIGHTS[0], "config.json"
 
 
-def config_json(config: AlbertConfig, names: Collection[str], label_names: Sequence[str] = ()) -> dict:
-    """The content of ``config.json`` for a model with these arrays (TF1 names)."""
-    heads = heads_in(names)
+def config_json(
+    config: AlbertConfig, shapes: Mapping[str, Sequence[int]], label_names: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The content of ``config.json`` for a model with arrays of these shapes (TF1 names).
+
+    Raises:
+        InputError: there are other than as many label names as classes, or one is there twice.
+    """
+    heads = heads_in(shapes)
+    labels: dict[str, Any] = {}
     if "classifier" in heads:
-        architecture = "AlbertForSequenceClassification"
+        architecture, classes = "AlbertForSequenceClassification", shapes[CLASSIFIER_KERNEL][0]
+        # Never left out: of a config without them transformers makes a classifier of two classes.
+        label_names = list(label_names) or [f"LABEL_{number}" for number in range(classes)]
+        if len(set(label_names)) != classes or len(label_names) != classes:
+            raise InputError(
+                f"label names {', '.join(map(repr, label_names))} for a classifier of {classes} classes. "
+                "Give each class one name of its own."
+            )
+        labels = {
+            "id2label": {str(number): name for number, name in enumerate(label_names)},
+            "label2id": {name: number for number, name in enumerate(label_names)},
+        }
     elif "masked-LM head" in heads:
         architecture = "AlbertForPreTraining" if "sentence-order head" in heads else "AlbertForMaskedLM"
     else:
@@ -225,12 +297,5 @@ def config_json(config: AlbertConfig, names: Collection[str], label_names: Seque
         "pad_token_id": 0,
         "tie_word_embeddings": True,
         "dtype": "float32",
-        **(
-            {
-                "id2label": {str(number): name for number, name in enumerate(label_names)},
-                "label2id": {name: number for number, name in enumerate(label_names)},
-            }
-            if label_names
-            else {}
-        ),
+        **labels,
     }

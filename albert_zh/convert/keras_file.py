@@ -1,23 +1,43 @@
-"""A model in one ``.keras`` file, which ``keras.saving.load_model`` reads too once ``albert_zh.models`` is imported."""
+"""A model in one ``.keras`` file; ``keras.saving.load_model`` reads it too after ``import albert_zh.models.heads``."""
 
 from __future__ import annotations
 
 import json
 import os
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import Stored, to_tf1, variable_names
 from albert_zh.files import InputError
+from albert_zh.models import parameters
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
+from albert_zh.models.parameters import FLOAT32_BYTES
 
 FILE = "model.keras"
 _CLASSES = {f"albert_zh>{kind.__name__}": kind for kind in (AlbertForPretraining, AlbertForClassification, AlbertModel)}
+_WEIGHTS = "model.weights.h5"
 _LARGEST_CONFIG = 1 << 20
+#: How many times smaller a file can be packed by deflate at most.
+_LARGEST_RATIO = 1032
+#: What reading a damaged file has been seen to raise; InputError is a ValueError.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,  # encrypted; h5py; NotImplementedError, an unknown kind of packing
+)
 
 
 def open_stored(file: str | os.PathLike[str]) -> Stored:
@@ -35,29 +55,32 @@ def open_stored(file: str | os.PathLike[str]) -> Stored:
             if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:
                 raise ValueError("its config.json is too large")
             about = json.loads(archive.read("config.json"))
+            claimed = archive.getinfo(_WEIGHTS).file_size
         kind = _CLASSES.get(about.get("registered_name"))
         if kind is None:
             raise InputError(
                 f"{file}: holds a {about.get('registered_name') or about.get('class_name')!r}, not a model of "
                 "albert_zh. Give a file written by albert-zh convert --to keras."
             )
-        allowed = ("config", "seed", "num_classes")
-        model = kind(**{key: value for key, value in about["config"].items() if key in allowed})
+        given = {key: value for key, value in about["config"].items() if key in ("config", "seed", "num_classes")}
+        config = AlbertConfig.from_dict(given["config"], where=f"{file}: config.json")
+        _check_size(file, config, given.get("num_classes", 0), claimed)
+        model = kind(**{**given, "config": config})
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file.") from error
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError) as error:
+    except _DAMAGE as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{file}: not a .keras file, cut off or damaged ({error}). Copy it again.") from error
+        raise InputError(f"{file}: not a .keras file, cut off or damaged ({_line(error)}). Copy it again.") from error
     variables = variable_names(model)
 
     def read(wanted: Iterable[str]) -> dict[str, np.ndarray]:
         try:
-            model.load_weights(file)
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise InputError(
-                f"{file}: its weights cannot be read ({str(error).splitlines()[0]}). Copy it again."
-            ) from error
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # Keras leaves out what it does not find, and warns
+                model.load_weights(file)
+        except (*_DAMAGE, UserWarning) as error:
+            raise InputError(f"{file}: its weights cannot be read ({_line(error)}). Copy it again.") from error
         return {name: to_tf1(name, keras.ops.convert_to_numpy(variables[name])) for name in wanted}
 
     return Stored(
@@ -70,6 +93,21 @@ def open_stored(file: str | os.PathLike[str]) -> Stored:
         read=read,
         config=model.config,
     )
+
+
+def _check_size(file: Path, config: AlbertConfig, classes: int, claimed: int) -> None:
+    """Raises InputError for a network larger than the weights in the file: before memory is taken for it."""
+    held = min(claimed, file.stat().st_size * _LARGEST_RATIO)
+    needed = FLOAT32_BYTES * (parameters.encoder(config) + classes * (config.hidden_size + 1))
+    if needed > held:
+        raise InputError(
+            f"{file}: its config is of a network of {needed:,} bytes, but it holds {held:,} of weights. Copy it again."
+        )
+
+
+def _line(error: Exception) -> str:
+    """The first line of what went wrong."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def write(model: keras.Model, folder: Path) -> str:

@@ -32,8 +32,8 @@ class ConvertOptions:
             "model.safetensors with config and tokenizer; keras, one .keras file; savedmodel, TF Hub's interface."
         }
     )
-    family: Literal["", "google", "brightmart"] = field(
-        default="",
+    family: Literal["google", "brightmart"] | None = field(
+        default=None,
         metadata={
             "help": "Write the model as one of this family, where both compute the same; left out, its own, and "
             "google for tf2 and huggingface, which hold no other."

@@ -8,27 +8,47 @@ https://www.tensorflow.org/hub/common_saved_model_apis/text: a dict of ``input_w
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import tensorflow1, tensorflow2
-from albert_zh.convert.weights import TRANSPOSED, WORD, Stored, assign, block_scope, heads_in, variable_names
+from albert_zh.convert.precision import full_float32
+from albert_zh.convert.weights import (
+    TRANSPOSED,
+    WORD,
+    Stored,
+    assign,
+    block_scope,
+    family_of,
+    heads_in,
+    variable_names,
+)
 from albert_zh.files import InputError
 from albert_zh.models.heads import AlbertModel
 
 INPUTS = {"input_word_ids": "input_ids", "input_mask": "input_mask", "input_type_ids": "segment_ids"}
 _VARIABLES = "variables/variables"
 _OWN = "weights/"
-#: Operations that reach beyond numbers; no encoder needs one, assets and the restoring of variables aside.
-_REACHING = frozenset("PyFunc EagerPyFunc PyFuncStateless WriteFile ReadFile MatchingFiles".split())
+_BLOCK = block_scope("google", 0, 0)
+#: Operations that reach beyond numbers: files, Python, other machines. No encoder needs one.
+_REACHING = re.compile(
+    r"PyFunc|^(Read|Write)|^Matching|WholeFile|TextFile|FileSystem|Reader|TFRecord|RecordInput|LMDB|Dataset|Iterator|"
+    r"SummaryWriter|CreateSummary|ImportEvent|^Print|^Debug|^ImmutableConst|RemapMatrix|VocabRemapping|UnigramCandidate|"
+    r"DistributedSave|^_?(Host)?(Send|Recv)|Rpc|RemoteCall|^Collective|^Nccl|TPU"
+)
+_NUMBERS_ALL_THE_SAME = frozenset({"ReadVariableOp", "ReadVariableXlaSplitND"})
+#: Operations that only the saver's own functions hold, which nothing but saving and restoring calls.
+_SAVING = frozenset("Save SaveSlices SaveV2 Restore RestoreSlice RestoreV2 MergeV2Checkpoints".split())
 #: What a file without a config can have been trained with, tried in this order.
 _ACTIVATIONS = ("gelu", "relu", "gelu_exact")
 #: Largest difference of the hidden states at which two networks are taken to be the same.
@@ -40,10 +60,14 @@ _SAME = 1e-4
 
 
 class _Callable(tf.train.Checkpoint):
-    """An object that can be called after loading: its ``__call__`` is a function of a dict and ``training``."""
+    """An object that can be called after loading: its ``__call__`` is a function of a dict and ``training``.
+
+    What it lists as variables is what ``hub.KerasLayer(trainable=True)`` trains.
+    """
 
     def __init__(self, function, specs: Mapping[str, tf.TensorSpec]):
         super().__init__()
+        self.regularization_losses = []
 
         @tf.function(autograph=False)
         def call(inputs, training=False, mask=None):
@@ -52,6 +76,10 @@ class _Callable(tf.train.Checkpoint):
         for training in (False, True):
             call.get_concrete_function(dict(specs), training=training)
         self.__call__ = call
+
+    def owns(self, trainable: Iterable[tf.Variable], others: Iterable[tf.Variable]) -> None:
+        self.trainable_variables = list(trainable)
+        self.variables = [*self.trainable_variables, *others]
 
 
 def write(
@@ -90,9 +118,7 @@ def write(
     exported.weights = {name: variable.value for name, variable in variables.items() if name in names}
     exported.other = [variable.value for name, variable in variables.items() if name not in names]
     exported.seeds = [seed.value for seed in model.non_trainable_variables]
-    exported.variables = [*exported.weights.values(), *exported.other, *exported.seeds]
-    exported.trainable_variables = list(exported.weights.values())
-    exported.regularization_losses = []
+    exported.owns((v for name, v in exported.weights.items() if name.startswith("bert/")), exported.seeds)
     exported.do_lower_case = tf.Variable(lower_case, trainable=False)
     if vocabulary is not None:
         asset = tf.saved_model.Asset(str(vocabulary))
@@ -114,6 +140,7 @@ def write(
             return {key: outputs[key] for key in ("pooled_output", "sequence_output", *wanted)}
 
         exported.mlm = _Callable(predict, with_positions)
+        exported.mlm.owns(exported.weights.values(), exported.seeds)
         signatures["mlm"] = _signature(exported.mlm, with_positions)
     if "classifier" in heads:
 
@@ -121,6 +148,7 @@ def write(
             return {"logits": model(_named(inputs), training=training)["logits"]}
 
         exported.classifier = _Callable(classify, specs)
+        exported.classifier.owns(exported.weights.values(), exported.seeds)
         signatures["classifier"] = _signature(exported.classifier, specs)
     tf.saved_model.save(exported, str(folder), signatures=signatures)
     return "saved_model.pb", "variables", "assets"
@@ -158,9 +186,8 @@ def open_stored(folder: str | os.PathLike[str]) -> Stored:
     _graph(folder)
     prefix = str(folder / _VARIABLES)
     listed = tensorflow1.shapes(prefix)
-    own = {key: name for key in listed if (name := _own_name(key))}
-    if own:
-        names = {name: key for key, name in own.items()}
+    names = {name: key for key in listed if (name := _own_name(key))}
+    if WORD in names:
 
         def read(wanted):
             arrays = tensorflow1.read_checkpoint(prefix, [names[name] for name in wanted])
@@ -178,7 +205,8 @@ def open_stored(folder: str | os.PathLike[str]) -> Stored:
         )
     if tensorflow2.OBJECT_GRAPH not in listed:
         return replace(tensorflow1.open_stored(prefix), layout="savedmodel", where=str(folder))
-    return tensorflow2.open_stored(prefix, "savedmodel", str(folder))
+    stored = tensorflow2.open_stored(prefix, "savedmodel", str(folder))
+    return replace(stored, foreign=tuple(name for name in stored.foreign if name != "do_lower_case"))
 
 
 def _own_name(key: str) -> str | None:
@@ -197,10 +225,9 @@ def _graph(folder: Path) -> saved_model_pb2.SavedModel:
         raise InputError(f"{path}: no such file. Give the folder of a SavedModel.") from error
     except DecodeError as error:
         raise InputError(f"{path}: damaged ({error}). Copy it again.") from error
-    graphs = [meta.graph_def for meta in saved.meta_graphs]
-    operations = {node.op for graph in graphs for node in graph.node}
-    operations |= {node.op for graph in graphs for function in graph.library.function for node in function.node_def}
-    if reaching := sorted(operations & _REACHING):
+    if not saved.meta_graphs:
+        raise InputError(f"{path}: holds no graph: cut off or damaged. Copy it again.")
+    if reaching := sorted(set().union(*map(_reaching, saved.meta_graphs))):
         raise InputError(
             f"{path}: its graph holds {', '.join(reaching)}, which no encoder needs: reading or writing files, or "
             "running code. It is not loaded; check where it comes from."
@@ -208,61 +235,95 @@ def _graph(folder: Path) -> saved_model_pb2.SavedModel:
     return saved
 
 
+def _reaching(meta: meta_graph_pb2.MetaGraphDef) -> set[str]:
+    """Operations of a graph that do more than compute; saving and restoring, where nothing but the saver calls it."""
+    functions = {function.signature.name: function for function in meta.graph_def.library.function}
+    called = set(meta.object_graph_def.concrete_functions)
+    for function in functions.values():
+        called |= {value.func.name for node in function.node_def for value in node.attr.values()}
+        called |= {each.name for node in function.node_def for value in node.attr.values() for each in value.list.func}
+    nodes = [*meta.graph_def.node, *(node for function in functions.values() for node in function.node_def)]
+    found = {node.op for node in nodes if _REACHING.search(node.op)} - _NUMBERS_ALL_THE_SAME
+    for name in called & functions.keys():
+        found |= {node.op for node in functions[name].node_def} & _SAVING
+    return found
+
+
+@full_float32()
 def infer_config(folder: str | os.PathLike[str], stored: Stored) -> AlbertConfig:
     """The config of a SavedModel without one: sizes from its shapes, the rest from running it.
 
     The number of layers is that of its ``encoder_outputs``; the activation is the one with which this package's
-    network gives the same numbers.
+    network gives the same numbers. What was dropped in its training leaves no trace: the config says 0.
 
     Raises:
-        InputError: it does not give each layer's output, or no activation gives its numbers.
+        InputError: it is no ALBERT, does not tell the number of heads, cannot be run, does not give each layer's
+            output, or no activation gives its numbers.
     """
     need = "Give its config with --bert_config_file."
     shapes = stored.shapes
-    hidden = shapes[f"{block_scope('google', 0, 0)}/LayerNorm/gamma"][0]
-    if "num_attention_heads" not in stored.known:
+    if family_of(shapes, stored.where) != "google" or "num_attention_heads" not in stored.known:
         raise InputError(f"{folder}: no config beside it, and its weights do not tell the number of heads. {need}")
-    heads = stored.known["num_attention_heads"][0]
-    inputs = _probe(shapes[WORD][0])
+    try:
+        sizes = AlbertConfig(
+            vocab_size=shapes[WORD][0],
+            embedding_size=shapes[WORD][1],
+            hidden_size=shapes[f"{_BLOCK}/LayerNorm/gamma"][0],
+            num_hidden_layers=1,
+            num_attention_heads=stored.known["num_attention_heads"][0],
+            intermediate_size=shapes[f"{_BLOCK}/ffn_1/intermediate/dense/kernel"][1],
+            max_position_embeddings=shapes["bert/embeddings/position_embeddings"][0],
+            type_vocab_size=shapes["bert/embeddings/token_type_embeddings"][0],
+            family="google",
+        )
+    except (KeyError, IndexError) as error:
+        raise InputError(f"{folder}: no config beside it, and its weights are not all of an ALBERT. {need}") from error
+    inputs = _probe(sizes)
     outputs = run(folder, inputs)
-    if "encoder_outputs" not in outputs:
+    layers, theirs = outputs.get("encoder_outputs"), outputs.get("sequence_output")
+    if not layers or theirs is None:
         raise InputError(f"{folder}: no config beside it, and it does not give the output of each layer. {need}")
-    config = AlbertConfig(
-        vocab_size=shapes[WORD][0],
-        embedding_size=shapes[WORD][1],
-        hidden_size=hidden,
-        num_hidden_layers=len(outputs["encoder_outputs"]),
-        num_attention_heads=heads,
-        intermediate_size=shapes[f"{block_scope('google', 0, 0)}/ffn_1/intermediate/dense/kernel"][1],
-        max_position_embeddings=shapes["bert/embeddings/position_embeddings"][0],
-        type_vocab_size=shapes["bert/embeddings/token_type_embeddings"][0],
-        family="google",
-    )
     for activation in _ACTIVATIONS:
-        model = AlbertModel(config.replace(hidden_act=activation))
+        model = AlbertModel(sizes.replace(num_hidden_layers=len(layers), hidden_act=activation))
         assign(model, stored)
-        ours = model({INPUTS[name]: value for name, value in inputs.items()})
-        if np.abs(ours["sequence_output"] - outputs["sequence_output"]).max() < _SAME:
+        ours = np.asarray(model({INPUTS[name]: value for name, value in inputs.items()})["sequence_output"])
+        if ours.shape == theirs.shape and np.abs(ours - theirs).max() < _SAME:
             return model.config
     raise InputError(f"{folder}: none of the activations {', '.join(_ACTIVATIONS)} gives its numbers. {need}")
 
 
-def _probe(vocabulary: int) -> dict[str, np.ndarray]:
-    ids = np.random.default_rng(0).integers(0, vocabulary, (2, 12), np.int32)
-    mask = np.array([[1] * 12, [1] * 8 + [0] * 4], np.int32)
-    return {"input_word_ids": ids, "input_mask": mask, "input_type_ids": (np.arange(12) > 5) * mask}
+def _probe(config: AlbertConfig) -> dict[str, np.ndarray]:
+    """Two rows of random tokens, the second padded, of two segments where the network has them."""
+    length = min(12, config.max_position_embeddings)
+    ids = np.random.default_rng(0).integers(0, config.vocab_size, (2, length), np.int32)
+    mask = (np.arange(length) < np.array([[length], [max(1, length - 4)]])).astype(np.int32)
+    segments = (np.arange(length) >= length // 2) * mask * min(1, config.type_vocab_size - 1)
+    return {"input_word_ids": ids, "input_mask": mask, "input_type_ids": segments}
 
 
-def run(folder: str | os.PathLike[str], inputs: Mapping[str, np.ndarray], part: str = "") -> dict[str, np.ndarray]:
+def run(folder: str | os.PathLike[str], inputs: Mapping[str, np.ndarray], part: str = "") -> dict[str, Any]:
     """What a SavedModel gives: it is loaded and run as anybody else would.
 
     Args:
         folder: of the SavedModel.
         inputs: int arrays by the names of its interface.
         part: "mlm" or "classifier"; left out, the encoder.
+
+    Returns:
+        Its outputs by name: arrays, and lists of them.
+
+    Raises:
+        InputError: it would do more than compute, or cannot be called with a dict of these inputs.
     """
     _graph(Path(folder))
-    loaded = tf.saved_model.load(str(folder))
-    called = getattr(loaded, part) if part else loaded
     tensors = {name: tf.convert_to_tensor(value, tf.int32) for name, value in inputs.items()}
-    return dict(called(tensors, training=False))
+    try:
+        loaded = tf.saved_model.load(str(folder))
+        outputs = (getattr(loaded, part) if part else loaded)(tensors, training=False)
+        return tf.nest.map_structure(np.asarray, dict(outputs))
+    except (tf.errors.OpError, ValueError, TypeError, AttributeError, KeyError, OSError, RuntimeError) as error:
+        raise InputError(
+            f"{folder}: cannot be run as an encoder of TF Hub: a dict of {', '.join(inputs)} in, a dict out "
+            f"({str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__}). "
+            "Give its config with --bert_config_file."
+        ) from error

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from albert_zh.convert.weights import PROJECTION_BRIGHTMART, LoadReport, Stored, arrays_of, assign
@@ -130,6 +131,8 @@ def _unreadable(prefix: str, error: Exception) -> InputError:
         return InputError(f"{listed}, but there is no {name}.data-00000-of-00001 with the weights. {advice}")
     if held < needed:
         return InputError(f"{listed}, but {files[0].name} holds {held:,}: the download was cut off. {advice}")
+    if isinstance(error, IndexError | tf.errors.OutOfRangeError):  # text, whose size the index does not list
+        return InputError(f"{prefix}: {files[0].name} ends too early: the download was cut off. {advice}")
     return InputError(f"{prefix}: the weights are damaged ({str(error).splitlines()[0]}). {advice}")
 
 
@@ -179,10 +182,20 @@ def _told_by_graph(meta: Path, names: Collection[str]) -> dict[str, tuple[Any, s
         return {}  # nothing is taken from it but this check
     split = re.compile(r"^bert/encoder/layer_shared(_\d+)?/attention/self/Reshape/shape$")
     constants = [node for node in graph.graph_def.node if node.op == "Const" and split.match(node.name)]
-    heads = {int(sizes[2]) for node in constants if (sizes := tf.make_ndarray(node.attr["value"].tensor)).size == 4}
-    if len(heads) != 1:
+    heads = {_third_of_four(node.attr["value"].tensor) for node in constants}
+    if len(heads) != 1 or None in heads:
         return {}
     return {"num_attention_heads": (heads.pop(), meta.name), "num_hidden_layers": (len(constants), meta.name)}
+
+
+def _third_of_four(tensor: tensor_pb2.TensorProto) -> int | None:
+    """The third of four integers; None for any other tensor, of which a damaged file may claim any size."""
+    if tensor.dtype != tf.int32.as_datatype_enum or [axis.size for axis in tensor.tensor_shape.dim] != [4]:
+        return None
+    try:
+        return int(tf.make_ndarray(tensor)[2])
+    except ValueError:
+        return None
 
 
 def load_weights(model: keras.Model, prefix: str | os.PathLike[str]) -> LoadReport:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from albert_zh.config import AlbertConfig
@@ -26,6 +28,7 @@ from albert_zh.convert.weights import (
     SOP_BIAS,
     SOP_KERNEL,
     TRANSPOSED,
+    WORD,
     Stored,
     arrays_of,
     block_scope,
@@ -37,11 +40,11 @@ CHECKPOINT = "bert_model.ckpt"
 ROOTS = ("encoder", "model")
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-_COUNTER = re.compile(r"^save_counter|^global_step|\.OPTIMIZER_SLOT|^optimizer/|^(encoder|model)?/?optimizer/")
+_COUNTER = re.compile(r"^save_counter|^global_step|\.OPTIMIZER_SLOT|^(model/)?optimizer/")
 _BLOCK = block_scope("google", 0, 0)
 _ATTENTION = f"{_BLOCK}/attention_1"
 _EMBEDDINGS = (
-    ("layer_with_weights-0/embeddings", "bert/embeddings/word_embeddings"),
+    ("layer_with_weights-0/embeddings", WORD),
     ("layer_with_weights-1/embeddings", "bert/embeddings/position_embeddings"),
     ("layer_with_weights-2/embeddings", "bert/embeddings/token_type_embeddings"),
     ("layer_with_weights-3/gamma", "bert/embeddings/LayerNorm/gamma"),
@@ -57,6 +60,8 @@ _TRANSFORMER = (
     ("_output_dense", f"{_BLOCK}/ffn_1/intermediate/output/dense"),
     ("_output_layer_norm", f"{_BLOCK}/LayerNorm_1"),
 )
+#: Until the summer of 2020 the Garden kept the output projection of the attention beside it: path now, path then.
+_MOVED = ("_attention_layer/_output_dense", "_attention_output_dense")
 #: Beside the encoder: the masked-LM layer of the Garden's pretrainer; the others by the name of their layer there.
 _HEADS = (
     ("masked_lm/dense/kernel", "cls/predictions/transform/dense/kernel"),
@@ -71,7 +76,7 @@ _HEADS = (
 )
 #: The names Keras gave the same variables, by which those of a SavedModel are known.
 _KERAS_NAMES = {
-    "word_embeddings/embeddings": "bert/embeddings/word_embeddings",
+    "word_embeddings/embeddings": WORD,
     "position_embedding/embeddings": "bert/embeddings/position_embeddings",
     "type_embeddings/embeddings": "bert/embeddings/token_type_embeddings",
     "embeddings/layer_norm": "bert/embeddings/LayerNorm",
@@ -80,6 +85,7 @@ _KERAS_NAMES = {
     "transformer/self_attention/key": f"{_ATTENTION}/self/key",
     "transformer/self_attention/value": f"{_ATTENTION}/self/value",
     "transformer/self_attention/attention_output": f"{_ATTENTION}/output/dense",
+    "transformer/self_attention_output": f"{_ATTENTION}/output/dense",
     "transformer/self_attention_layer_norm": f"{_BLOCK}/LayerNorm",
     "transformer/intermediate": f"{_BLOCK}/ffn_1/intermediate/dense",
     "transformer/output": f"{_BLOCK}/ffn_1/intermediate/output/dense",
@@ -117,12 +123,14 @@ def is_object_based(prefix: str | os.PathLike[str]) -> bool:
     return OBJECT_GRAPH in tensorflow1.shapes(prefix)
 
 
-def full_names(prefix: str | os.PathLike[str]) -> dict[str, str]:
-    """Key of a checkpoint to the name its variable had, from the object graph stored with it."""
+def _object_graph(prefix: str) -> list[trackable_object_graph_pb2.TrackableObjectGraph.TrackableObject]:
+    """The objects of a checkpoint, nearest to its root first."""
     graph = trackable_object_graph_pb2.TrackableObjectGraph()
-    graph.ParseFromString(tensorflow1.read_checkpoint(prefix, [OBJECT_GRAPH])[OBJECT_GRAPH])
-    attributes = (attribute for node in graph.nodes for attribute in node.attributes)
-    return {attribute.checkpoint_key: attribute.full_name for attribute in attributes}
+    try:
+        graph.ParseFromString(tensorflow1.read_checkpoint(prefix, [OBJECT_GRAPH])[OBJECT_GRAPH])
+    except DecodeError as error:
+        raise InputError(f"{prefix}: its graph of objects is damaged ({error}). Download or copy it again.") from error
+    return list(graph.nodes)
 
 
 def open_stored(prefix: str | os.PathLike[str], layout: str = "tf2", where: str | None = None) -> Stored:
@@ -138,14 +146,12 @@ def open_stored(prefix: str | os.PathLike[str], layout: str = "tf2", where: str 
     """
     prefix = os.fspath(prefix)
     listed = tensorflow1.shapes(prefix)
-    roots = [key.split("layer_with_weights-0/embeddings")[0] for key in listed if "layer_with_weights-0/emb" in key]
-    keys = _by_path(listed, min(roots, key=len)) if roots else {}
-    if not keys:
-        keys = _by_name(full_names(prefix))
+    objects = _object_graph(prefix)
+    keys = {name: key for name, key in (_by_name(objects) | _by_path(objects)).items() if key in listed}
     used = set(keys.values())
     rest = [key for key in listed if key not in used and key != OBJECT_GRAPH]
     counters = [key for key in rest if _COUNTER.search(key)]
-    foreign = [key for key in rest if key not in counters and not key.endswith("masked_lm/embedding_table" + _VALUE)]
+    foreign = [key for key in rest if key not in counters]
 
     shapes, known = {}, {}
     for name, key in keys.items():
@@ -154,8 +160,9 @@ def open_stored(prefix: str | os.PathLike[str], layout: str = "tf2", where: str 
             known["num_attention_heads"] = (shape[1], "its attention kernels are split so")
         shapes[name] = _joined(name, shape)
     identity = {}
-    if f"{PROJECTION_GOOGLE}/kernel" not in keys and "bert/embeddings/word_embeddings" in shapes:
-        width = shapes["bert/embeddings/word_embeddings"][1]  # E = H: the Garden leaves the projection out
+    hidden = shapes.get(f"{_BLOCK}/LayerNorm/gamma", ())
+    if f"{PROJECTION_GOOGLE}/kernel" not in keys and hidden and shapes.get(WORD, ())[1:] == hidden:
+        (width,) = hidden  # E = H: the Garden leaves the projection out
         identity = {
             f"{PROJECTION_GOOGLE}/kernel": np.eye(width, dtype=np.float32),
             f"{PROJECTION_GOOGLE}/bias": np.zeros(width, np.float32),
@@ -185,24 +192,48 @@ def open_stored(prefix: str | os.PathLike[str], layout: str = "tf2", where: str 
     )
 
 
-def _by_path(listed: Collection[str], root: str) -> dict[str, str]:
-    """TF1 name to key, by the paths of the objects below ``root``."""
-    table = _table(f"{root}layer_with_weights-4/kernel{_VALUE}" in listed)
-    keys = {name: f"{root}{path}{_VALUE}" for path, name in table.items()}
-    above = root.removesuffix(f"{root.rstrip('/').rpartition('/')[2]}/") if root else ""
-    keys |= {name: f"{above}{path}{_VALUE}" for path, name in _HEADS}
-    return {name: key for name, key in keys.items() if key in listed}
+def _by_path(objects: Sequence[Any]) -> dict[str, str]:
+    """TF1 name to key, by the places of the objects below an encoder and beside it.
+
+    The key is not always that place: of several paths to a variable it is the shortest, such as one through a head
+    that is tied to the word embedding, or through an optimizer.
+    """
+    within = range(len(objects))
+    children = [{c.local_name: c.node_id for c in each.children if c.node_id in within} for each in objects]
+
+    def follow(start: int | None, path: str) -> int | None:
+        for part in path.split("/"):
+            start = None if start is None else children[start].get(part)
+        return start
+
+    encoders = [start for start in within if follow(start, "layer_with_weights-1/embeddings") is not None]
+    if not encoders:
+        return {}
+    encoder = encoders[0]
+    places = []
+    for path, name in _table(follow(encoder, "layer_with_weights-4/kernel") is not None).items():
+        places += [(encoder, path.replace(*_MOVED), name), (encoder, path, name)]
+    for start in within:
+        if encoder in children[start].values():  # it stands beside the heads
+            places += [(start, path, name) for path, name in _HEADS]
+    found = [(name, follow(start, path)) for start, path, name in places]
+    return {
+        name: attribute.checkpoint_key
+        for name, node in found
+        if node is not None
+        for attribute in objects[node].attributes
+    }
 
 
-def _by_name(names: dict[str, str]) -> dict[str, str]:
+def _by_name(objects: Sequence[Any]) -> dict[str, str]:
     """TF1 name to key, by the names the variables had when they were saved."""
     keys = {}
-    for key, full in names.items():
-        layer, _, part = full.rpartition("/")
-        if full in _KERAS_NAMES:
-            keys[_KERAS_NAMES[full]] = key
+    for attribute in (attribute for each in objects for attribute in each.attributes):
+        layer, _, part = attribute.full_name.rpartition("/")
+        if attribute.full_name in _KERAS_NAMES:
+            keys[_KERAS_NAMES[attribute.full_name]] = attribute.checkpoint_key
         elif layer in _KERAS_NAMES and part in ("kernel", "bias", "gamma", "beta"):
-            keys[f"{_KERAS_NAMES[layer]}/{part}"] = key
+            keys[f"{_KERAS_NAMES[layer]}/{part}"] = attribute.checkpoint_key
     return keys
 
 

@@ -53,6 +53,8 @@ HEADS = {
     "sentence-order head": ("cls/seq_relationship/",),
     "classifier": (CLASSIFIER_KERNEL, CLASSIFIER_BIAS),
 }
+#: Width to head counts of the published networks.
+PUBLISHED_HEADS = {312: (12,), 384: (12,), 768: (12,), 1024: (16,), 2048: (16, 32), 4096: (16, 64)}
 #: Stored as [classes, H]; Keras keeps kernels as [H, classes].
 TRANSPOSED = frozenset({SOP_KERNEL, CLASSIFIER_KERNEL})
 
@@ -185,6 +187,7 @@ def adapt_config(config: AlbertConfig, stored: Stored) -> AlbertConfig:
         "bert/embeddings/position_embeddings": (config.max_position_embeddings, width),
         "bert/embeddings/token_type_embeddings": (config.type_vocab_size, width),
         "bert/pooler/dense/kernel": (config.hidden_size, config.hidden_size),
+        _feed_forward(family): (config.hidden_size, config.intermediate_size),
     }
     for name, shape in expected.items():
         if name in listed and tuple(listed[name]) != shape:
@@ -196,6 +199,13 @@ def adapt_config(config: AlbertConfig, stored: Stored) -> AlbertConfig:
                 f"{getattr(config, name)}. Use the JSON that came with the checkpoint."
             )
     return config
+
+
+def _feed_forward(family: str) -> str:
+    part = next(
+        brightmart if family == "brightmart" else google for ours, brightmart, google in BLOCK if ours == "intermediate"
+    )
+    return f"{block_scope(family, 0, 0)}/{part}/kernel"
 
 
 def _another_size(where: str, family: str, name: str, got: Iterable[int], expected: Iterable[int]) -> InputError:
@@ -219,6 +229,7 @@ class LoadReport:
         missing: those that did not and are freshly initialised.
         unused: names in it that the model has no place for.
         slots: number of optimizer slots and counters passed over.
+        doubt: what in the config is unlike the published networks, although nothing in the weights tells.
     """
 
     source: str
@@ -226,6 +237,7 @@ class LoadReport:
     missing: tuple[str, ...]
     unused: tuple[str, ...]
     slots: int = 0
+    doubt: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.source}: {len(self.loaded)} arrays loaded, {self.slots} optimizer slots passed over"]
@@ -233,6 +245,8 @@ class LoadReport:
             lines.append(f"  not in it, freshly initialised ({len(self.missing)}): {', '.join(self.missing)}")
         if self.unused:
             lines.append(f"  in it, not used here ({len(self.unused)}): {', '.join(self.unused)}")
+        if self.doubt:
+            lines.append(f"  note: {self.doubt}")
         return "\n".join(lines)
 
 
@@ -265,7 +279,24 @@ def assign(model: keras.Model, stored: Stored) -> LoadReport:
     arrays = stored.read(loaded)
     for name in loaded:
         variables[name].assign(from_tf1(name, _finite(arrays.pop(name), name, where)))
-    return LoadReport(where, tuple(loaded), missing, (*sorted(unused), *stored.foreign), stored.slots)
+    unused = (*sorted(unused), *stored.foreign)
+    return LoadReport(where, tuple(loaded), missing, unused, stored.slots, _doubt(model.config, stored))
+
+
+def _doubt(config: AlbertConfig, stored: Stored) -> str:
+    """A note where the config's head count is none of a published network of its width; empty otherwise.
+
+    Another head count loads without an error and computes other numbers: no array tells it.
+    """
+    published = PUBLISHED_HEADS.get(config.hidden_size, ())
+    told = stored.config is not None or "num_attention_heads" in stored.known
+    if told or not published or config.num_attention_heads in published:
+        return ""
+    return (
+        f"the config says num_attention_heads {config.num_attention_heads}; published models of hidden_size "
+        f"{config.hidden_size} have {' or '.join(map(str, published))}. The weights do not tell, and with another "
+        "number the model computes something else."
+    )
 
 
 def _finite(array: np.ndarray, name: str, where: str) -> np.ndarray:

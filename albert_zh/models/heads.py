@@ -29,9 +29,9 @@ class MaskedLanguageModel(keras.layers.Layer):
     def build(self, input_shape=None):
         self.transform.build((None, None, self.config.hidden_size))
         self.norm.build((None, None, self._width))
-        # Without autocast: the scores it is added to are float32 in half precision too.
+        # The scores it is added to are float32 in any precision.
         self.output_bias = self.add_weight(
-            (self.config.vocab_size,), initializer="zeros", name="output_bias", autocast=False
+            (self.config.vocab_size,), initializer="zeros", name="output_bias", dtype="float32", autocast=False
         )
         self.built = True
 
