@@ -159,7 +159,7 @@ class AlbertConfig:
             )
         if of_hugging_face:  # Hugging Face's plain "gelu" is the error-function form
             named = known.get("hidden_act")
-            known["hidden_act"] = {"gelu": "gelu_exact", "gelu_new": "gelu"}.get(named, named or "gelu")
+            known["hidden_act"] = "gelu_exact" if named == "gelu" else "gelu" if named in (None, "gelu_new") else named
         try:
             return cls(**known)
         except InputError as error:

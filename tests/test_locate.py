@@ -10,11 +10,11 @@ import pytest
 
 from albert_zh.convert import keras_file
 from albert_zh.files import InputError
-from albert_zh.hub import catalog
+from albert_zh.hub import catalog, local
 from albert_zh.hub.catalog import Download, Model
 from albert_zh.locate import locate
-from albert_zh.models.heads import AlbertForPretraining
-from albert_zh.pretrained import find, load_pretrained, save_pretrained
+from albert_zh.models.heads import AlbertForPretraining, AlbertModel
+from albert_zh.pretrained import find, load, load_pretrained, save_pretrained
 
 NAME = "google_1group"
 FILES = ["albert_config.json", "albert_model.ckpt.data-00000-of-00001", "albert_model.ckpt.index"]
@@ -203,6 +203,19 @@ def test_an_address_of_an_archive_loads(published, web, golden, home):
     model = load_pretrained(f"{web.address}/zh/albert_x.tar.gz", say=lambda _: None)
     assert golden_numbers(model, golden) < 1e-5
     assert left_in(home) != []
+
+
+def test_an_address_on_tf_hub_loads_the_saved_model_behind_it(web, home, tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "_HUB_HOST", web.address.removeprefix("http://"))
+    model = AlbertModel(tiny_config(num_hidden_layers=1), seed=3)
+    save_pretrained(model, tmp_path / "m", layout="savedmodel")
+    with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "m", ".")  # a module lies at the top of its archive
+    web.files["/tensorflow/albert_x/3?tf-hub-format=compressed"] = (tmp_path / "m.tar.gz").read_bytes()
+    source = find(f"{web.address}/tensorflow/albert_x/3")
+    assert (source.stored.layout, source.config) == ("savedmodel", model.config)
+    twin, _ = load(source, bare=True)
+    np.testing.assert_array_equal(twin.encoder.embeddings.word, model.encoder.embeddings.word)
 
 
 # ------------------------------------------------------------------------------------------------------------- refusals

@@ -49,8 +49,10 @@ _REACHING = re.compile(
 _NUMBERS_ALL_THE_SAME = frozenset({"ReadVariableOp", "ReadVariableXlaSplitND"})
 #: Operations that only the saver's own functions hold, which nothing but saving and restoring calls.
 _SAVING = frozenset("Save SaveSlices SaveV2 Restore RestoreSlice RestoreV2 MergeV2Checkpoints".split())
-#: What a file without a config can have been trained with, tried in this order.
+#: What a file without a config can have been trained with; of equals the first.
 _ACTIVATIONS = ("gelu", "relu", "gelu_exact")
+#: What loading and calling somebody else's graph raises, besides TensorFlow's own errors, where it does not fit.
+_FOREIGN_FAULTS = (ValueError, TypeError, AttributeError, LookupError, AssertionError, OSError, RuntimeError)
 #: Largest difference of the hidden states at which two networks are taken to be the same.
 _SAME = 1e-4
 
@@ -69,11 +71,17 @@ class _Callable(tf.train.Checkpoint):
         super().__init__()
         self.regularization_losses = []
 
+        # Saving traces what it saves once more: that shall be a call of the network, not the network.
+        traced = {
+            training: tf.function(function, autograph=False).get_concrete_function(dict(specs), training)
+            for training in (False, True)
+        }
+
         @tf.function(autograph=False)
         def call(inputs, training=False, mask=None):
-            return function(inputs, training)
+            return traced[training](inputs, training)
 
-        for training in (False, True):
+        for training in traced:
             call.get_concrete_function(dict(specs), training=training)
         self.__call__ = call
 
@@ -254,7 +262,7 @@ def infer_config(folder: str | os.PathLike[str], stored: Stored) -> AlbertConfig
     """The config of a SavedModel without one: sizes from its shapes, the rest from running it.
 
     The number of layers is that of its ``encoder_outputs``; the activation is the one with which this package's
-    network gives the same numbers. What was dropped in its training leaves no trace: the config says 0.
+    network comes nearest to the same numbers. What was dropped in its training leaves no trace: the config says 0.
 
     Raises:
         InputError: it is no ALBERT, does not tell the number of heads, cannot be run, does not give each layer's
@@ -283,13 +291,16 @@ def infer_config(folder: str | os.PathLike[str], stored: Stored) -> AlbertConfig
     layers, theirs = outputs.get("encoder_outputs"), outputs.get("sequence_output")
     if not layers or theirs is None:
         raise InputError(f"{folder}: no config beside it, and it does not give the output of each layer. {need}")
+    differences = {}
     for activation in _ACTIVATIONS:
         model = AlbertModel(sizes.replace(num_hidden_layers=len(layers), hidden_act=activation))
         assign(model, stored)
         ours = np.asarray(model({INPUTS[name]: value for name, value in inputs.items()})["sequence_output"])
-        if ours.shape == theirs.shape and np.abs(ours - theirs).max() < _SAME:
-            return model.config
-    raise InputError(f"{folder}: none of the activations {', '.join(_ACTIVATIONS)} gives its numbers. {need}")
+        differences[model.config] = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else np.inf
+    nearest = min(differences, key=differences.__getitem__)
+    if not differences[nearest] < _SAME:
+        raise InputError(f"{folder}: none of the activations {', '.join(_ACTIVATIONS)} gives its numbers. {need}")
+    return nearest
 
 
 def _probe(config: AlbertConfig) -> dict[str, np.ndarray]:
@@ -321,7 +332,7 @@ def run(folder: str | os.PathLike[str], inputs: Mapping[str, np.ndarray], part: 
         loaded = tf.saved_model.load(str(folder))
         outputs = (getattr(loaded, part) if part else loaded)(tensors, training=False)
         return tf.nest.map_structure(np.asarray, dict(outputs))
-    except (tf.errors.OpError, ValueError, TypeError, AttributeError, KeyError, OSError, RuntimeError) as error:
+    except (tf.errors.OpError, *_FOREIGN_FAULTS) as error:
         raise InputError(
             f"{folder}: cannot be run as an encoder of TF Hub: a dict of {', '.join(inputs)} in, a dict out "
             f"({str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__}). "

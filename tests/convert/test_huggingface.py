@@ -356,7 +356,9 @@ def test_two_names_of_one_array_are_refused(folder_of, tensors):
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
 def test_other_precisions_are_read_as_float32(dtype, folder_of, tensors):
-    model, report = load(find(folder_of({name: array.astype(dtype) for name, array in tensors.items()})))
+    source = find(folder_of({name: array.astype(dtype) for name, array in tensors.items()}))
+    assert {array.dtype for array in source.stored.read(source.shapes).values()} == {np.dtype(np.float32)}
+    model, report = load(source)
     assert report.missing == ()
     ours = state(model)
     assert {array.dtype for array in ours.values()} == {np.dtype(np.float32)}
@@ -480,6 +482,7 @@ def test_values_that_are_not_finite_are_refused_with_the_array(folder_of, tensor
         ({"inner_group_num": 2}, r"google checkpoint without bert/encoder/transformer/group_0/inner_group_1/"),
         ({"position_embedding_type": "relative_key"}, r"position_embedding_type is 'relative_key'.*absolute"),
         ({"hidden_act": "silu"}, r"hidden_act is 'silu', not one of gelu"),
+        ({"hidden_act": ["gelu"]}, r"hidden_act is \['gelu'\], not one of gelu"),
     ],
 )
 def test_a_config_of_another_network_is_refused(changes, said, folder_of, tensors):

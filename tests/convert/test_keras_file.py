@@ -124,10 +124,10 @@ def test_code_in_a_file_is_not_run(tmp_path):
     assert ran.exists(), "what it would have done"
 
 
-@pytest.mark.parametrize("name", ["evil>Thing", "albert_zh>Thing", "AlbertModel", None, ["albert_zh>AlbertModel"]])
+@pytest.mark.parametrize("name", ["evil>Thing", "albert_zh>Thing", "AlbertForClassification", None])
 def test_a_class_this_project_does_not_have_is_refused(name, file):
     repack(file, lambda about: about.update(registered_name=name))
-    with pytest.raises(InputError, match=r"holds a .*, not a model of albert_zh|damaged"):
+    with pytest.raises(InputError, match=f"holds a '{name or 'AlbertForClassification'}', not a model of albert_zh"):
         find(file)
 
 

@@ -22,7 +22,8 @@ from albert_zh.pretrained import find, load_pretrained
 
 JSON = Path(__file__).parents[2] / "albert_config" / "albert_config_tiny.json"
 DATA = "albert_model.ckpt.data-00000-of-00001"
-#: Of the published index: names below each prefix, sizes of a few.
+FOUR = {"dim": [{"size": 4}]}
+#: A few of the published index.
 BLOCK = "bert/encoder/layer_shared/"
 SHAPES = {
     "bert/embeddings/word_embeddings": (21128, 128),
@@ -45,8 +46,8 @@ def write_graph(path, layers=4, heads=12, size=26, name="layer_shared", damage=N
     def constant(name, value):
         tensor = graph.graph_def.node.add(name=name, op="Const").attr["value"].tensor
         tensor.CopyFrom(tf.make_tensor_proto(np.array(value, np.int32)))
-        if damage:
-            tensor.MergeFromString(damage.SerializeToString())
+        if damage is not None:
+            tensor.CopyFrom(damage)
 
     for layer in range(layers):
         scope = f"bert/encoder/{name}{f'_{layer}' if layer else ''}/attention/self"
@@ -124,10 +125,10 @@ def test_a_config_of_another_network_is_refused_although_no_weights_are_there(ch
         b"\xff\xff\xff\xff not a graph",
         {"layers": 0},
         {"name": "layer"},  # BERT's
-        {"damage": TensorProto(dtype=99)},
-        {"damage": TensorProto(dtype=7, string_val=[b"a", b"b", b"c", b"d"])},
-        {"damage": TensorProto(tensor_content=b"123")},
-        {"damage": TensorProto(tensor_shape={"dim": [{"size": 1 << 40}]})},
+        {"damage": TensorProto(dtype=99, tensor_shape=FOUR)},
+        {"damage": TensorProto(dtype=7, tensor_shape=FOUR, string_val=[b"a", b"b", b"c", b"d"])},
+        {"damage": TensorProto(dtype=3, tensor_shape=FOUR, tensor_content=b"123")},
+        {"damage": TensorProto(dtype=3, tensor_shape={"dim": [{"size": 1 << 40}]}, int_val=[12])},
     ],
     ids=["empty", "damaged", "without-layers", "of-another-network", "no-type", "text", "cut-off", "claims-terabytes"],
 )

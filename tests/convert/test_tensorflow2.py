@@ -135,16 +135,24 @@ def test_the_place_of_the_output_projection_before_the_summer_of_2020_is_known(m
     assert_same_weights(model, bare_of(trained))
 
 
-def test_words_that_are_kept_under_the_path_of_the_tied_head_are_found(stored, encoder_arrays, trained):
+def test_the_garden_s_own_head_is_found_although_its_keys_take_other_paths(stored, encoder_arrays, trained):
+    # Its masked-LM layer holds the word embedding too, by a shorter path, and its bias under the weight's name first.
     encoder = tree_of(encoder_arrays)
-    heads = tree_of({path: np.full(shape, 0.5, np.float32) for path, shape in PRETRAINING_HEADS.items()})
+    paths = {path: shape for path, shape in PRETRAINING_HEADS.items() if path != "masked_lm/bias"}
+    heads = tree_of({path: np.full(shape, 0.5, np.float32) for path, shape in paths.items()})
     heads.masked_lm.embedding_table = getattr(encoder, "layer_with_weights-0").embeddings
+    bias = tf.Variable(np.full(211, 0.25, np.float32))
+    for name in ("output_bias/bias", "bias"):
+        setattr(heads.masked_lm, name, bias)
     source = stored(encoder=encoder, masked_lm=heads.masked_lm, next_sentence=heads.next_sentence)
-    assert f"masked_lm/embedding_table{VALUE}" in shapes(source.where)
+    listed = shapes(source.where)
+    assert {f"masked_lm/embedding_table{VALUE}", f"masked_lm/output_bias.Sbias{VALUE}"} < set(listed)
     model, report = load(source)
     assert (report.missing, report.unused) == ((), ())
     assert_same_weights(bare_of(model), bare_of(trained))
-    assert (state(model)["cls/predictions/output_bias"] == 0.5).all()
+    arrays = state(model)
+    assert (arrays["cls/predictions/output_bias"] == 0.25).all()
+    assert (arrays["cls/predictions/transform/dense/kernel"] == 0.5).all()
 
 
 def test_an_optimizer_s_variables_are_counted_not_listed(stored, encoder_arrays, trained):
@@ -322,6 +330,9 @@ def test_a_config_of_another_head_count_is_refused_because_the_kernels_are_split
 
 def test_an_encoder_without_a_projection_whose_widths_differ_is_no_albert(stored, encoder_arrays):
     arrays = {path: array for path, array in encoder_arrays.items() if "layer_with_weights-4" not in path}
+    for number in (5, 6):  # the layers after it take the numbers before theirs
+        before, after = f"layer_with_weights-{number}", f"layer_with_weights-{number - 1}"
+        arrays = {path.replace(before, after): array for path, array in arrays.items()}
     with pytest.raises(InputError, match="no ALBERT of either family"):
         stored(model=tree_of(arrays))
 
