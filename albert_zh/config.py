@@ -11,6 +11,8 @@ from typing import Any
 from albert_zh.files import InputError, read_json, write_json
 
 FAMILIES = ("brightmart", "google")
+#: More layers are a slip of the pen, or a file made to keep a machine busy.
+MAX_LAYERS = 1000
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_exact", "relu", "tanh")
 
 #: Keys of published files that change nothing in the network.
@@ -97,11 +99,14 @@ class AlbertConfig:
                 f"config: hidden_size {self.hidden_size} is not a multiple of "
                 f"num_attention_heads {self.num_attention_heads}. Use the JSON that belongs to the checkpoint."
             )
-        idle = set(range(self.num_hidden_groups)) - {self.group_of(layer) for layer in range(self.num_hidden_layers)}
-        if idle:  # more groups than layers, or, as for 22 of each, rounding in the published rule
+        if self.num_hidden_layers > MAX_LAYERS:
+            raise InputError(f"config: num_hidden_layers is {self.num_hidden_layers:,}, more than {MAX_LAYERS:,}.")
+        used = {self.group_of(layer) for layer in range(self.num_hidden_layers)}
+        idle = next((group for group in range(self.num_hidden_groups) if group not in used), None)
+        if idle is not None:  # more groups than layers, or, as for 22 of each, rounding in the published rule
             raise InputError(
                 f"config: with num_hidden_groups {self.num_hidden_groups} and num_hidden_layers "
-                f"{self.num_hidden_layers} no layer would run group {min(idle)}. Choose another number of groups."
+                f"{self.num_hidden_layers} no layer would run group {idle}. Choose another number of groups."
             )
         if self.family == "brightmart" and (self.num_hidden_groups, self.inner_group_num) != (1, 1):
             raise InputError(

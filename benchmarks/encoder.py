@@ -7,11 +7,11 @@ model compiled; PyTorch and transformers, if they are installed, run the same sh
 turns with ours, and are said to be missing if not.
 
 One NVIDIA H200, JAX 0.11.2 against PyTorch 2.11.0 and transformers 5.17.0, rows a second and ratio over 5 rounds:
-tiny float32 23,215 and 14,757, 1.57 (1.57 to 1.59); tiny bfloat16 94,592 and 19,399, 4.88 (4.47 to 5.05);
-base float32 1,940 and 1,851, 1.05; base bfloat16 15,467 and 16,606, 0.93 (0.91 to 0.98);
-xlarge float32 157 and 158, 0.99; xlarge bfloat16 1,768 and 2,031, 0.87 (0.83 to 0.91).
+tiny float32 18,309 and 13,474, 1.36 (1.33 to 1.43); tiny bfloat16 58,601 and 15,520, 3.80 (1.83 to 4.04);
+base float32 1,886 and 1,805, 1.04 (1.04 to 1.05); base bfloat16 13,514 and 13,021, 1.05 (0.93 to 1.10);
+xlarge bfloat16 1,742 and 2,004, 0.87 (0.83 to 0.92).
 Float32 is full float32 here: with TF32, the default of JAX and TensorFlow on such a card, hidden states of the golden
-networks change by up to 2.4e-3; without, they agree with the reference numbers to 1.9e-6.
+networks change by up to 2.4e-3; without, they agreed with the reference numbers to 1.9e-6 on it.
 """
 
 from __future__ import annotations

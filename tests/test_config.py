@@ -171,6 +171,7 @@ def test_a_hugging_face_config_is_read():
         ({"ln_type": "middle"}, "ln_type is 'middle', not one of postln, preln"),
         ({"family": "bert"}, "family is 'bert', not one of brightmart, google"),
         ({"num_hidden_groups": 3}, "with num_hidden_groups 3 and num_hidden_layers 2 no layer would run group 2"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1,000,000,000, more than 1,000"),
         ({"num_hidden_groups": 22, "num_hidden_layers": 22, "family": "google"}, "with .* 22 no layer would run group"),
         ({"num_hidden_groups": 2, "family": "brightmart"}, "the brightmart family shares one layer"),
         ({"inner_group_num": 2, "family": "brightmart"}, "the brightmart family shares one layer"),
