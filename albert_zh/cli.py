@@ -39,6 +39,12 @@ COMMANDS = {
         "albert_zh.training.sweep:run",
         "checkpoint and labelled rows -> best model, metrics, predictions",
     ),
+    "clue": (
+        "albert_zh.suite.options",
+        "SuiteOptions",
+        "albert_zh.suite.run:run",
+        "many tasks: data, model, rates, seeds -> best models, submission, report",
+    ),
     "predict": (
         "albert_zh.serve.options",
         "PredictOptions",
@@ -72,7 +78,7 @@ COMMANDS = {
 #: Modules every command needs; a Python without them is not the project's.
 NEEDED_MODULES = ("keras", "numpy", "jieba", "sentencepiece", "google_crc32c", "requests", "tqdm", "safetensors")
 #: Rooms whose commands run TensorFlow.
-TENSORFLOW_ROOMS = ("albert_zh.training.", "albert_zh.serve.", "albert_zh.convert.", "albert_zh.conversion")
+TENSORFLOW_ROOMS = tuple(f"albert_zh.{room}" for room in ("training.", "serve.", "convert.", "conversion", "suite."))
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -53,6 +53,7 @@ ALLOWED = {
         "files",
     },
     "serve": {"pretrained", "tasks", "text", "files"},
+    "suite": {"training", "report", "pretrained", "tasks", "hub", "files"},
     "changes": {"models.parameters", "pretrain", "text", "config", "files"},
     "cli": {"*"},
 }

@@ -116,7 +116,7 @@ class AlbertForPretraining(_AlbertModel):
 
 @keras.saving.register_keras_serializable("albert_zh")
 class AlbertForClassification(_AlbertModel):
-    """ALBERT with one dense layer on the pooled output.
+    """ALBERT with one dense layer on the pooled output: scores of C classes, or for regression one number (C = 1).
 
     Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L). It returns the encoder's
     outputs and ``logits`` float32 (B, C).
@@ -139,6 +139,12 @@ class AlbertForClassification(_AlbertModel):
         pooled = self.dropout(outputs["pooled_output"], training=training)
         outputs["logits"] = self.classifier(ops.cast(pooled, "float32"))  # (B, H) -> (B, C)
         return outputs
+
+    def rescale(self, factor: float, shift: float) -> None:
+        """Makes the logits those of before times ``factor`` plus ``shift``, by the head's weights."""
+        kernel, bias = self.classifier.kernel, self.classifier.bias
+        kernel.assign(ops.convert_to_tensor(kernel) * factor)
+        bias.assign(ops.convert_to_tensor(bias) * factor + shift)
 
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes}

@@ -22,7 +22,7 @@ from albert_zh.report.content import (
     task_report,
 )
 from albert_zh.report.page import write_report
-from albert_zh.tasks import Prediction, Row, Task, get_task
+from albert_zh.tasks import Prediction, Row, Task, task_of
 from albert_zh.text.tokenizer import Tokenizer, load_tokenizer
 from albert_zh.text.words import make_segmenter
 from albert_zh.training.logs import curve
@@ -71,7 +71,7 @@ class FinetunedFolder:
 
     @property
     def task(self) -> Task:
-        return get_task(self.metrics["task"])
+        return task_of(self.metrics).named(self.settings.get("data_dir", ""))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -90,7 +90,9 @@ class FinetunedFolder:
                 f"{path}: not the rows that {self.folder} answered (sha256 {sha256(path)[:12]}). Put those back, or "
                 f"run finetune with --do_eval=true --do_predict=true on that folder to answer these."
             )
-        return self.task.read(split, data_dir)
+        rows = self.task.read(split, data_dir)
+        few = self.settings.get("few_shot") if split == "train" else None
+        return self.task.sample(rows, few, self.settings["random_seed"]) if few else rows
 
     def predictions(self, split: str, rows: list[Row]) -> list[Prediction]:
         path = self.folder / f"{split}_predictions.tsv"
@@ -103,8 +105,8 @@ class FinetunedFolder:
         return predictions
 
 
-def run(options: ReportOptions) -> Path:
-    """Writes the report and returns its path.
+def run(options: ReportOptions, overview: tuple[Table, ...] = ()) -> Path:
+    """Writes the report, ``overview`` first, and returns its path.
 
     Raises:
         InputError: a folder that is not finished, rows or files that are gone, a comparison that compares nothing, or
@@ -118,7 +120,7 @@ def run(options: ReportOptions) -> Path:
     finetuned = [FinetunedFolder.read(folder) for folder in options.finetuned_dir]
     compared = [(name, FinetunedFolder.read(folder)) for name, folder in _named(options.compare, "--compare")]
     for name, other in compared:
-        if other.task not in [shown.task for shown in finetuned]:
+        if other.task.name not in [shown.task.name for shown in finetuned]:
             raise InputError(
                 f"--compare {name}={other.folder}: a run of {other.task.name}, of which no --finetuned_dir is given. "
                 "Give one, or leave the comparison out."
@@ -126,6 +128,7 @@ def run(options: ReportOptions) -> Path:
     manifest = find_manifest(Path(options.record_file)) if options.record_file else None
     report = Report(
         title=options.title,
+        overview=overview,
         facts=(*(_pretraining_facts(pretrained) if pretrained else ()), *map(_finetuning_fact, finetuned)),
         tasks=tuple(_task(shown, compared) for shown in finetuned),
         pretraining=_pretraining_charts(pretrained) if pretrained else (),
@@ -167,7 +170,8 @@ def _task(shown: FinetunedFolder, compared: list[tuple[str, FinetunedFolder]]) -
         Curve("训练 train", *curve(log, "train", "loss")),
         Curve("开发集 dev", *curve(log, "dev", task.main_metric), dev=True),
         Curve("开发集 dev", *curve(log, "dev", "loss"), dev=True),
-        baseline_scores(train, dev),
+        baseline_scores(task, train, dev),
+        task.main_metric,
     )
     notes = ()
     if "best_step" in metrics:
@@ -184,7 +188,7 @@ def _task(shown: FinetunedFolder, compared: list[tuple[str, FinetunedFolder]]) -
         test,
         shown.predictions("test", test) if answered_test else (),
         charts=charts,
-        compared=tuple((name, _dev_score(other, shown)) for name, other in compared if other.task is task),
+        compared=tuple((name, _dev_score(other, shown)) for name, other in compared if other.task.name == task.name),
         notes=notes,
     )
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from albert_zh.report.charts import Chart, Curve, ReferenceLine
-from albert_zh.tasks.baselines import trivial_baselines
 from albert_zh.tasks.classification import ClassificationTask, hardest_rows
-from albert_zh.tasks.task import Prediction, PublishedScore, Row
+from albert_zh.tasks.regression import NumberPrediction, RegressionTask
+from albert_zh.tasks.task import Prediction, PublishedScore, Row, Task
 
 
 @dataclass(frozen=True)
 class Score:
-    """A share from 0 to 1, its 95% interval, and the number of rows it was measured on."""
+    """A share from 0 to 1 (a correlation from -1), its 95% interval, and the number of rows it was measured on."""
 
     value: float
     low: float
@@ -36,13 +36,14 @@ class BaselineScore:
 
 @dataclass(frozen=True)
 class HardRow:
-    """One row to read: its texts, gold label (None: unknown), answer, the answer's probability, and ``file:line``."""
+    """One row to read: its texts, gold label (None: unknown), answer, the answer's probability (None: it has none), and
+    ``file:line``."""
 
     text_a: str
     text_b: str | None
     gold: str | None
     predicted: str
-    probability: float
+    probability: float | None
     where: str = ""
 
 
@@ -63,9 +64,10 @@ class TaskReport:
         charts: fine-tuning curves.
         labels: label names in the order of ``confusion``.
         confusion: counts on dev (C, C), gold down, predicted across.
-        mistakes: the most confident mistakes on dev.
+        mistakes: the most confident mistakes on dev, or of numbers the largest errors.
         uncertain: the least certain answers on dev.
         notes: further sentences.
+        metric: the main metric.
     """
 
     name: str
@@ -83,6 +85,7 @@ class TaskReport:
     mistakes: tuple[HardRow, ...] = ()
     uncertain: tuple[HardRow, ...] = ()
     notes: tuple[str, ...] = ()
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Report:
 
     Attributes:
         title: the heading.
+        overview: tables over all tasks.
         facts: (name, value) of what was run: model, parameters, steps, device, seed, time.
         tasks: one entry a fine-tuned task.
         pretraining: charts of the pretraining, see ``pretraining_charts``.
@@ -111,6 +115,7 @@ class Report:
     """
 
     title: str
+    overview: tuple[Table, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     tasks: tuple[TaskReport, ...] = ()
     pretraining: tuple[Chart, ...] = ()
@@ -153,80 +158,97 @@ def pretraining_charts(
 
 
 def finetuning_charts(
-    train_loss: Curve, dev_accuracy: Curve, dev_loss: Curve | None = None, baselines: Sequence[BaselineScore] = ()
+    train_loss: Curve,
+    dev_score: Curve,
+    dev_loss: Curve | None = None,
+    baselines: Sequence[BaselineScore] = (),
+    metric: str = "accuracy",
 ) -> tuple[Chart, ...]:
-    """The two charts of a fine-tuning: loss, and dev accuracy with the baselines as lines and the kept model ringed."""
+    """The two charts of a fine-tuning: loss, and dev score with the baselines as lines and the kept model ringed."""
     lines = tuple(ReferenceLine(baseline.name, baseline.dev) for baseline in baselines)
     losses = (train_loss,) if dev_loss is None else (train_loss, dev_loss)
+    accuracy = metric == "accuracy"
+    title = "开发集准确率 Dev accuracy" if accuracy else f"开发集 Dev {metric}"
     return (
         Chart("损失 Loss", losses),
-        Chart("开发集准确率 Dev accuracy", (dev_accuracy,), lines, percent=True, best_of=dev_accuracy.name),
+        Chart(title, (dev_score,), lines, percent=accuracy, best_of=dev_score.name),
     )
 
 
 def baseline_scores(
-    train: Sequence[Row], dev: Sequence[Row], test: Sequence[Row] | None = None
+    task: Task, train: Sequence[Row], dev: Sequence[Row], test: Sequence[Row] | None = None
 ) -> tuple[BaselineScore, ...]:
     """The trivial baselines on dev, and on test where that has gold (else None); none without training rows."""
     if not train:
         return ()
-    on_dev = trivial_baselines(train, dev)
-    on_test = [None] * len(on_dev) if test is None else [rule.accuracy for rule in trivial_baselines(train, test)]
+    on_dev = task.trivial_baselines(train, dev)
+    on_test = [None] * len(on_dev) if test is None else [rule.score for rule in task.trivial_baselines(train, test)]
     return tuple(
-        BaselineScore(rule.name, rule.accuracy, accuracy, rule.rule)
-        for rule, accuracy in zip(on_dev, on_test, strict=True)
+        BaselineScore(rule.name, rule.score, score, rule.rule) for rule, score in zip(on_dev, on_test, strict=True)
     )
 
 
 def task_report(
-    task: ClassificationTask,
+    task: ClassificationTask | RegressionTask,
     train: Sequence[Row],
     dev: Sequence[Row],
-    dev_predictions: Sequence[Prediction],
+    dev_predictions: Sequence[Prediction] | Sequence[NumberPrediction],
     test: Sequence[Row] = (),
-    test_predictions: Sequence[Prediction] = (),
+    test_predictions: Sequence[Prediction] | Sequence[NumberPrediction] = (),
     charts: tuple[Chart, ...] = (),
     compared: tuple[tuple[str, float], ...] = (),
     notes: tuple[str, ...] = (),
     hardest: int = 8,
 ) -> TaskReport:
-    """The report of a classification task from its rows and predictions; test is scored where every row has gold."""
+    """The report of a task from its rows and predictions; test is scored where every row has gold."""
     test_has_gold = bool(test) and len(test_predictions) == len(test) and all(row.label is not None for row in test)
     scores = task.score(dev_predictions, dev)
-    mistakes, uncertain = hardest_rows(dev, dev_predictions, hardest)
+    numbers = isinstance(task, RegressionTask)
+    if numbers:
+        mistakes, uncertain = task.largest_errors(dev, dev_predictions, hardest), []
+    else:
+        mistakes, uncertain = hardest_rows(dev, dev_predictions, hardest)
+
+    def named(label: str) -> str:
+        return label if numbers else task.name_of(label)
 
     def hard(place: int) -> HardRow:
         row, prediction = dev[place], dev_predictions[place]
         return HardRow(
             row.text_a,
             row.text_b,
-            None if row.label is None else task.name_of(row.label),
-            task.name_of(prediction.label),
-            prediction.confidence,
+            None if row.label is None else named(row.label),
+            named(prediction.label),
+            None if numbers else prediction.confidence,
             Path(row.where).name,
         )
 
     return TaskReport(
         name=task.name,
         about=task.about,
-        dev=_score(scores),
-        baselines=baseline_scores(train, dev, test if test_has_gold else None),
-        test=_score(task.score(test_predictions, test)) if test_has_gold else None,
-        macro_f1=scores["macro_f1"],
+        metric=task.main_metric,
+        dev=_score(scores, task.main_metric),
+        baselines=baseline_scores(task, train, dev, test if test_has_gold else None),
+        test=_score(task.score(test_predictions, test), task.main_metric) if test_has_gold else None,
+        macro_f1=scores.get("macro_f1"),
         compared=compared,
         published=task.published,
         rows=(("train", len(train)), ("dev", len(dev)), *([("test", len(test))] if test else [])),
         charts=charts,
-        labels=tuple(task.name_of(label) for label in task.labels),
-        confusion=task.confusion(dev_predictions, dev),
+        labels=tuple(named(label) for label in task.labels),
+        confusion=None if numbers else task.confusion(dev_predictions, dev),
         mistakes=tuple(hard(place) for place in mistakes),
         uncertain=tuple(hard(place) for place in uncertain),
-        notes=notes,
+        notes=(*notes, *(_number_notes(scores) if numbers else ())),
     )
 
 
-def _score(scores: dict[str, float]) -> Score:
-    return Score(scores["accuracy"], scores["accuracy_low"], scores["accuracy_high"], int(scores["rows"]))
+def _score(scores: dict[str, float], metric: str) -> Score:
+    return Score(scores[metric], scores[f"{metric}_low"], scores[f"{metric}_high"], int(scores["rows"]))
+
+
+def _number_notes(scores: dict[str, float]) -> tuple[str, ...]:
+    return (f"Dev: Pearson {scores['pearson']:.4f}, Spearman {scores['spearman']:.4f}, MSE {scores['mse']:.4g}.",)
 
 
 def verdict(task: TaskReport) -> tuple[str, str, str]:

@@ -43,6 +43,7 @@ def render_report(report: Report) -> str:
     """The page as text. Every string of ``report`` but ``masked_example`` is escaped."""
     ids = itertools.count(1)
     sections = [
+        ("overview", "总览", "Overview", "".join(map(_data_table, report.overview))),
         ("scores", "成绩", "Scores", _scores(report.tasks)),
         ("pretraining", "预训练", "Pretraining", _pretraining(report, ids)),
         *((f"task-{n}", task.name, "", _task(task, ids)) for n, task in enumerate(report.tasks, 1)),
@@ -95,13 +96,13 @@ def _scores(tasks: Sequence[TaskReport]) -> str:
     filled = [column for column in range(len(head)) if column < 2 or any(row[column] for row in rows)]
     table = _table([head[column] for column in filled], [[row[column] or "—" for column in filled] for row in rows])
     how = _how_to_read(
-        "红条是本模型在开发集上的准确率，横线是它的 95% 区间（自助法）；灰条是不用模型的平凡基线，"
+        "红条是本模型在开发集上的准确率（回归任务是相关系数），横线是它的 95% 区间；灰条是不用模型的平凡基线，"
         "区间压到灰条，差别就可能出于偶然。蓝条是对比的另一次训练；空心条是已发表成绩，在完整数据集上测得，行不同，"
         "只供参照。模型由开发集选出，测试集从未参与选择。",
-        "The red bar is this model's dev accuracy, the line on it the 95% bootstrap interval; grey bars are trivial "
-        "rules without a model: where the interval reaches one, the lead may be chance. Blue is another run; hollow a "
-        "published score, on the whole data set: other rows, for orientation only. The model was chosen on dev; test "
-        "was never used to choose. Baselines in the table: dev / test.",
+        "The red bar is this model's dev accuracy (of numbers, the correlation), the line on it its 95% interval; grey "
+        "bars are trivial rules without a model: where the interval reaches one, the lead may be chance. Blue is "
+        "another run; hollow a published score, on the whole data set: other rows, for orientation only. The model was "
+        "chosen on dev; test was never used to choose. Baselines in the table: dev / test.",
     )
     return f'<div class="cards">{cards}</div>{how}{table}'
 
@@ -116,20 +117,26 @@ def _score_card(task: TaskReport) -> str:
         bars.append((f"{published.model}, {split}", value, "published", None))
     return (
         f'<article class="card"><h3>{escaped(task.name)}</h3><p class="about">{escaped(task.about)}</p>'
-        f'<p class="big">{task.dev.value * 100:.1f}<small>% dev</small></p>'
+        f'<p class="big">{task.dev.value * 100:.1f}<small>% dev{_other_metric(task)}</small></p>'
         f'<p class="verdict {level}">{chinese}<span lang="en">{english}</span></p>'
         f'<div class="bars">{"".join(_bar(*bar) for bar in bars)}</div></article>'
     )
+
+
+def _other_metric(task: TaskReport) -> str:
+    """The metric's name where it is not what the page calls accuracy."""
+    return "" if task.metric == "accuracy" else f" {escaped(task.metric)}"
 
 
 def _bar(name: str, value: float, kind: str, interval: tuple[float, float] | None) -> str:
     whisker = ""
     if interval:
         low, high = (100 * edge for edge in interval)
+        low = max(low, 0.0)  # a correlation may be below
         whisker = f'<i class="whisker" style="left:{low:.1f}%;width:{max(high - low, 0.3):.1f}%"></i>'
     return (
         f'<span class="name">{escaped(name)}</span><span class="track">'
-        f'<i class="fill {kind}" style="width:{100 * value:.1f}%"></i>{whisker}</span>'
+        f'<i class="fill {kind}" style="width:{100 * max(value, 0.0):.1f}%"></i>{whisker}</span>'
         f'<span class="value">{_percent(value)}</span>'
     )
 
@@ -172,15 +179,19 @@ def _task(task: TaskReport, ids: Iterator[int]) -> str:
         parts.append(_confusion(task.labels, np.asarray(task.confusion)))
     if task.mistakes or task.uncertain:
         pair = any(row.text_b is not None for row in (*task.mistakes, *task.uncertain))
+        labels = task.metric == "accuracy"
         parts.append(
             _how_to_read(
-                "下面的句子：概率是模型给自己答案的概率，最右是文件与行号。"
+                f"下面的句子：{'概率是模型给自己答案的概率，' if labels else ''}最右是文件与行号。"
                 + ("下划线是两句不同之处。" if pair else ""),
-                "The rows below: p is what the model gives its own answer; at the right, file and line."
-                + (" What the two texts do not share is underlined." if pair else ""),
+                f"The rows below: {'p is what the model gives its own answer; ' if labels else ''}at the right, file "
+                "and line." + (" What the two texts do not share is underlined." if pair else ""),
             )
         )
-    parts.append(_hard_rows("最有把握的错误", "Most confident mistakes", task.mistakes))
+    if task.metric == "accuracy":
+        parts.append(_hard_rows("最有把握的错误", "Most confident mistakes", task.mistakes))
+    else:
+        parts.append(_hard_rows("误差最大的行", "Largest errors", task.mistakes))
     parts.append(_hard_rows("最没把握的回答", "Least certain answers", task.uncertain))
     return "".join(parts)
 
@@ -234,10 +245,16 @@ def _hard_rows(chinese: str, english: str, rows: Sequence[HardRow]) -> str:
             f'<li><div class="texts">{"".join(f"<p>{text}</p>" for text in texts)}</div>'
             f'<div class="labels">{gold}<span class="{"wrong" if wrong else "right"}">预测 predicted '
             f"<b>{escaped(row.predicted)}</b></span>"
-            f'<span class="probability"><small>概率 p</small> {_percent(row.probability)}</span>'
+            f"{_probability(row)}"
             f'<span class="where">{escaped(row.where)}</span></div></li>'
         )
     return f'<h3>{chinese}{_english(english)}</h3><ol class="hard">{items}</ol>'
+
+
+def _probability(row: HardRow) -> str:
+    if row.probability is None:
+        return ""
+    return f'<span class="probability"><small>概率 p</small> {_percent(row.probability)}</span>'
 
 
 def _marked_pair(first: str, second: str) -> list[str]:

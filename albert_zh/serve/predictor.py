@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from albert_zh import pretrained
-from albert_zh.files import InputError, atomic_writer, read_json, read_tsv
+from albert_zh.files import InputError, atomic_writer, read_json
 from albert_zh.serve.options import PredictOptions
-from albert_zh.tasks import get_task
+from albert_zh.tasks import task_of
+from albert_zh.tasks.regression import NumberPrediction
 from albert_zh.tasks.task import Prediction, Row
 from albert_zh.text.packing import pad_batch
 from albert_zh.text.tokenizer import load_tokenizer
@@ -44,7 +45,7 @@ class Classifier:
         missing = [key for key in _TASK_KEYS if key not in about]
         if missing:
             raise InputError(f"{folder}/task.json: no key {missing[0]!r}. Fine-tune again, or copy the folder whole.")
-        self.task = get_task(about["task"])
+        self.task = task_of(about)
         self.labels, self.label_names = tuple(about["labels"]), tuple(about["label_names"])
         if self.labels != self.task.labels:
             raise InputError(f"{folder}/task.json: its labels are not those of the task {self.task.name!r}.")
@@ -60,8 +61,8 @@ class Classifier:
 
     def predict(
         self, texts: Sequence[Text], batch_size: int = 64, places: Sequence[str] | None = None
-    ) -> list[Prediction]:
-        """One prediction a text (or pair, for a task on pairs), in order.
+    ) -> list[Prediction] | list[NumberPrediction]:
+        """One prediction a text (or pair, for a task on pairs), in order: a label, or of a regression a number.
 
         Args:
             texts: strings, or tuples of two.
@@ -79,7 +80,7 @@ class Classifier:
             return []
         features = self.task.featurize(rows, self.tokenizer, self.max_seq_length)
         order = sorted(range(len(features)), key=lambda n: len(features.input_ids[n]))
-        logits = np.empty((len(features), len(self.labels)), np.float32)
+        logits = np.empty((len(features), self.task.head.outputs), np.float32)
         for start in range(0, len(order), batch_size):
             part = order[start : start + batch_size]
             width = -(-max(len(features.input_ids[n]) for n in part) // 8) * 8
@@ -101,11 +102,12 @@ class Classifier:
             raise InputError(f"{where}: the task {self.task.name!r} takes {wanted}, got {text!r}.")
         if not all(part.strip() for part in parts):
             raise InputError(f"{where}: empty. Give some text.")
+        self.task.check_texts(parts, where)
         return parts[0], parts[1] if len(parts) == 2 else None
 
 
-def run(options: PredictOptions) -> list[Prediction]:
-    """Answers the texts of the options: a table of answer, name, probability and text.
+def run(options: PredictOptions) -> list[Prediction] | list[NumberPrediction]:
+    """Answers the texts of the options: a table of answer, name, probability and text, of a regression value and text.
 
     Raises:
         InputError: nothing to answer, a row with the wrong number of columns, or an unusable folder.
@@ -117,29 +119,23 @@ def run(options: PredictOptions) -> list[Prediction]:
     texts: list[Text] = []
     places = None
     if options.input_file:
-        places = []
-        for number, columns in read_tsv(options.input_file):
-            places.append(f"{options.input_file}:{number}")
-            if len(columns) != 1 + pair:
-                wanted = "2, text<TAB>text" if pair else "1, the text"
-                raise InputError(
-                    f"{places[-1]}: {len(columns)} column{'s'[: len(columns) > 1]}; the task "
-                    f"{classifier.task.name!r} takes {wanted}. Leave labels, numbers and a header out."
-                )
-            texts.append((columns[0], columns[1]) if pair else columns[0])
-        if not texts:
-            raise InputError(f"{options.input_file}: no rows. Write one text, or text<TAB>text, a line.")
+        found = classifier.task.read_texts(options.input_file)
+        places = [where for where, _ in found]
+        texts = [columns if pair else columns[0] for _, columns in found]
     elif pair and len(options.text) != 2:
         raise InputError(f"--text: the task {classifier.task.name!r} takes two texts, got {len(options.text)}.")
     else:
         texts = [options.text] if pair else list(options.text)
     predictions = classifier.predict(texts, options.batch_size, places)
     with _output(options.output_file) as stream:
-        stream.write("label\tname\tprobability\ttext\n")
+        numbers = classifier.task.head.kind == "regression"
+        stream.write("value\ttext\n" if numbers else "label\tname\tprobability\ttext\n")
         for text, prediction in zip(texts, predictions, strict=True):
             shown = "\t".join(" ".join(part.split()) for part in ([text] if isinstance(text, str) else text))
-            name = classifier.name_of(prediction.label)
-            stream.write(f"{prediction.label}\t{name}\t{prediction.confidence:.4f}\t{shown}\n")
+            answer = [prediction.label]
+            if not numbers:
+                answer += [classifier.name_of(prediction.label), f"{prediction.confidence:.4f}"]
+            stream.write("\t".join([*answer, shown]) + "\n")
     if options.output_file:
         print(f"{len(texts)} answers: {options.output_file}")
     return predictions

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from typing import Any
 
 from albert_zh.files import InputError
-from albert_zh.tasks.classification import ClassificationTask, JsonLines, TabSeparated
+from albert_zh.tasks.classification import ClassificationTask
+from albert_zh.tasks.custom import custom_from
+from albert_zh.tasks.readers import JsonLines, TabSeparated
 from albert_zh.tasks.submission import Submission
 from albert_zh.tasks.task import (
+    CUSTOM,
     Features,
     HeadSpec,
     Prediction,
@@ -16,8 +21,10 @@ from albert_zh.tasks.task import (
     Row,
     Task,
 )
+from albert_zh.tasks.winograd import WinogradTask
 
 __all__ = [
+    "CUSTOM",
     "TASKS",
     "Features",
     "HeadSpec",
@@ -27,6 +34,7 @@ __all__ = [
     "Row",
     "Task",
     "get_task",
+    "task_of",
 ]
 
 
@@ -115,6 +123,7 @@ _TASKS: tuple[Task, ...] = (
         about="category of an app by its description, 119 classes",
         kind="single",
         labels=tuple(map(str, range(119))),
+        names_file="labels.json",
         files=_clue_files(),
         reader=JsonLines("sentence"),
         recipe=Recipe(128, 32, 2e-5, 10),
@@ -131,6 +140,26 @@ _TASKS: tuple[Task, ...] = (
         no_gold=("-",),
         recipe=Recipe(128, 16, 3e-5, 2),
         submission=Submission({"test": "ocnli_50k_predict.json"}),
+    ),
+    ClassificationTask(
+        name="cmnli",
+        about="does the first sentence entail, contradict or leave open the second? Translated from English",
+        kind="pair",
+        labels=("entailment", "neutral", "contradiction"),
+        files=_clue_files(),
+        reader=JsonLines("sentence1", "sentence2"),
+        no_gold=("-",),
+        recipe=Recipe(128, 64, 3e-5, 2),
+        published=_clue_scores(70.61, 77.58, 78.77, 81.13, 83.14),
+        submission=Submission({"test": "cmnli_predict.json"}),
+    ),
+    WinogradTask(
+        name="cluewsc2020",
+        about="does the pronoun stand for the mention?",
+        files=_clue_files("test1.0"),
+        recipe=Recipe(128, 8, 1e-4, 50),
+        published=_clue_scores(58.50, 64.34, 62.24, 64.34, 61.54),
+        submission=Submission({"test": "cluewsc11_predict.json", "test1.0": "cluewsc10_predict.json"}),
     ),
     ClassificationTask(
         name="csl",
@@ -154,6 +183,76 @@ _TASKS: tuple[Task, ...] = (
         reader=TabSeparated(("label", "text_a")),
         recipe=Recipe(256, 32, 5e-5, 5),
     ),
+    ClassificationTask(
+        name="xnli",
+        about="does the first sentence entail, contradict or leave open the second? The Chinese rows of XNLI 1.0",
+        kind="pair",
+        labels=("entailment", "neutral", "contradiction"),
+        files={
+            "train": ("XNLI-MT-1.0/multinli/multinli.train.zh.tsv", "multinli.train.zh.tsv", "train.tsv"),
+            "dev": ("XNLI-1.0/xnli.dev.tsv", "xnli.dev.tsv", "dev.tsv"),
+            "test": ("XNLI-1.0/xnli.test.tsv", "xnli.test.tsv", "test.tsv"),
+        },
+        reader=TabSeparated(
+            ("text_a", "text_b", "label"),
+            only={"language": "zh"},
+            label_aliases={"contradictory": "contradiction"},  # the word of the machine-translated training file
+        ),
+        recipe=Recipe(128, 64, 3e-5, 2),
+        published=(
+            PublishedScore("ALBERT-zh base", dev=0.770, test=0.771),
+            PublishedScore("ALBERT-zh large", dev=0.780, test=0.775),
+            PublishedScore("BERT base", dev=0.778, test=0.778),
+            PublishedScore("ERNIE", dev=0.797, test=0.786),
+            PublishedScore("BERT-wwm", dev=0.790, test=0.782),
+        ),
+        submission=Submission({"test": "xnli_predict.tsv"}, format="index_tsv"),
+    ),
+    ClassificationTask(
+        name="bq",
+        about="do two questions to a bank ask the same?",
+        kind="pair",
+        labels=("0", "1"),
+        label_names={"0": "different", "1": "same"},
+        files={"train": ("train.tsv",), "dev": ("dev.tsv",), "test": ("test.tsv",)},
+        reader=TabSeparated(("text_a", "text_b", "label")),
+        recipe=Recipe(128, 64, 1e-4, 5, learning_rates=(2e-5, 6e-5, 1e-4)),
+    ),
+    ClassificationTask(
+        name="pawsx",
+        about="do two sentences of much the same words say the same? The Chinese rows of PAWS-X",
+        kind="pair",
+        labels=("0", "1"),
+        label_names={"0": "different", "1": "same"},
+        files={
+            "train": ("zh/translated_train.tsv", "translated_train.tsv", "train.tsv"),
+            "dev": ("zh/dev_2k.tsv", "dev_2k.tsv", "dev.tsv"),
+            "test": ("zh/test_2k.tsv", "test_2k.tsv", "test.tsv"),
+        },
+        reader=TabSeparated(("text_a", "text_b", "label")),
+        recipe=Recipe(128, 64, 1e-4, 5, learning_rates=(2e-5, 6e-5, 1e-4)),
+    ),
+    ClassificationTask(
+        name="thucnews",
+        about="topic of a news title, 10 classes",
+        kind="single",
+        labels=tuple(map(str, range(10))),
+        label_names=dict(
+            zip(
+                map(str, range(10)),
+                "finance realty stocks education science society politics sports game entertainment".split(),
+                strict=True,
+            )
+        ),
+        names_file="class.txt",
+        files={
+            "train": ("train.txt", "train.tsv"),
+            "dev": ("dev.txt", "dev.tsv"),
+            "test": ("test.txt", "test.tsv"),
+        },
+        reader=TabSeparated(("text_a", "label")),
+        recipe=Recipe(32, 128, 5e-5, 3),
+    ),
 )
 
 #: Other names users type.
@@ -167,6 +266,17 @@ def get_task(name: str) -> Task:
     """The task of that name, upper or lower case. Raises InputError with the nearest name when there is none."""
     if task := TASKS.get(name.lower()):
         return task
+    if name.lower() == CUSTOM:
+        raise InputError(f"{name}: your own data, whose files must be named: --train_file, --dev_file, --test_file.")
     near = difflib.get_close_matches(name.lower(), TASKS, n=1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
-    raise InputError(f"no task {name!r}. {hint}The tasks are {', '.join(TASKS)}.")
+    raise InputError(f"no task {name!r}. {hint}The tasks are {', '.join(TASKS)}, {CUSTOM}.")
+
+
+def task_of(about: Mapping[str, Any]) -> Task:
+    """The task that a ``task.json`` or ``metrics.json`` speaks of: a row of ``TASKS``, or a user's own data.
+
+    Raises:
+        InputError: there is no such task, or what is said of the own data is not whole.
+    """
+    return custom_from(about["custom"]) if about.get("custom") else get_task(about["task"])

@@ -1,4 +1,4 @@
-"""Trivial baselines a model has to beat: the most frequent label, and for pairs how many characters they share."""
+"""Trivial baselines a model has to beat: the most frequent label or the mean, and for pairs their shared characters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from albert_zh.tasks import metrics
 from albert_zh.tasks.task import Row
 
 
@@ -50,11 +51,14 @@ class OverlapBaseline:
 
 @dataclass(frozen=True)
 class TrivialBaseline:
-    """What a trivial rule scores, as a share; ``rule`` says in words what it does."""
+    """What a trivial rule scores by the task's main metric; ``rule`` says in words what it does."""
 
     name: str
-    accuracy: float
+    score: float
     rule: str
+
+
+_OVERLAP = "字符重合 character overlap"
 
 
 def trivial_baselines(train: Sequence[Row], scored: Sequence[Row]) -> tuple[TrivialBaseline, ...]:
@@ -74,12 +78,35 @@ def trivial_baselines(train: Sequence[Row], scored: Sequence[Row]) -> tuple[Triv
         overlap = overlap_baseline(train, scored)
         baselines.append(
             TrivialBaseline(
-                "字符重合 character overlap",
+                _OVERLAP,
                 overlap.accuracy,
                 f"{overlap.label_from} from an overlap of {overlap.threshold:.2f} on, else {overlap.label_below}; the "
                 f"threshold is the best of train (chosen on these rows it would give {overlap.best_accuracy:.1%})",
             )
         )
+    return tuple(baselines)
+
+
+def regression_baselines(train: Sequence[Row], scored: Sequence[Row]) -> tuple[TrivialBaseline, ...]:
+    """The rules a model that answers numbers is shown beside, by Pearson's correlation.
+
+    The mean of train, a constant, correlates with nothing; for pairs the character overlap, its sign chosen on train.
+
+    Raises:
+        ValueError: one of the two has no row with a gold number.
+    """
+    numbers, gold = (np.array([float(text) for text in _gold(rows)]) for rows in (train, scored))
+    squared = float(np.mean((gold - numbers.mean()) ** 2))
+    rule = f"always {numbers.mean():.4g}, the mean of train; mean squared error {squared:.4g}"
+    baselines = [TrivialBaseline("均值 mean", 0.0, rule)]
+    if scored[0].text_b is not None:
+        on_train, overlap = (
+            np.array([character_overlap(row.text_a, row.text_b) for row in rows if row.label is not None])
+            for rows in (train, scored)
+        )
+        sign = -1 if metrics.pearson(numbers, on_train) < 0 else 1
+        rule = f"{'more' if sign > 0 else 'less'} overlap, larger number; the direction is that of train"
+        baselines.append(TrivialBaseline(_OVERLAP, sign * metrics.pearson(gold, overlap), rule))
     return tuple(baselines)
 
 

@@ -1,4 +1,4 @@
-"""Scores of predicted labels, in plain numpy; label numbers are places in the task's list of labels."""
+"""Scores of predicted labels and numbers, in plain numpy; label numbers are places in the task's list of labels."""
 
 from __future__ import annotations
 
@@ -58,6 +58,48 @@ def accuracy_interval(
     draws = np.random.default_rng(seed).binomial(rows, correct / rows, size=resamples) / rows
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def pearson(gold: np.ndarray, predicted: np.ndarray) -> float:
+    """Pearson's correlation of two rows of numbers, -1 to 1; 0 where one of them does not vary.
+
+    >>> round(pearson(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 5.0])), 4)
+    0.866
+    """
+    gold, predicted = _numbers(gold, predicted)
+    if not np.ptp(gold) or not np.ptp(predicted):
+        return 0.0
+    gold, predicted = gold - gold.mean(), predicted - predicted.mean()
+    # Scaled, so that no square vanishes or overflows.
+    gold, predicted = gold / np.abs(gold).max(), predicted / np.abs(predicted).max()
+    return float(np.clip(gold @ predicted / np.sqrt((gold @ gold) * (predicted @ predicted)), -1, 1))
+
+
+def spearman(gold: np.ndarray, predicted: np.ndarray) -> float:
+    """Spearman's correlation, Pearson's of the ranks; equal numbers share the mean of their ranks."""
+    gold, predicted = _numbers(gold, predicted)
+    return pearson(_ranks(gold), _ranks(predicted))
+
+
+def correlation_interval(correlation: float, rows: int) -> tuple[float, float]:
+    """95% interval of Pearson's correlation by Fisher's z transformation (Fisher 1921); -1 to 1 for 3 rows or fewer."""
+    if rows <= 3:
+        return -1.0, 1.0
+    middle, reach = np.arctanh(np.clip(correlation, -1 + 1e-15, 1 - 1e-15)), 1.959964 / np.sqrt(rows - 3)
+    return float(np.tanh(middle - reach)), float(np.tanh(middle + reach))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[place]
+
+
+def _numbers(gold: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    gold, predicted = np.asarray(gold, np.float64), np.asarray(predicted, np.float64)
+    if gold.shape != predicted.shape or gold.ndim != 1 or not len(gold):
+        raise ValueError(f"gold {gold.shape} and predicted numbers {predicted.shape} must be equally many, 1 up.")
+    return gold, predicted
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from albert_zh.files import InputError, atomic_writer
+from albert_zh.files import InputError, atomic_writer, read_lines
 
 FORMATS = ("json_lines", "index_tsv")
 
@@ -94,3 +94,43 @@ def write_label_submission(
                 for row_id, answer in zip(ids, answers, strict=True)
             )
     return path
+
+
+def check_submission(
+    path: str | os.PathLike[str], submission: Submission, ids: Sequence[object], labels: Sequence[str]
+) -> None:
+    """Holds a written file against the rows of its test file.
+
+    Args:
+        path: the file.
+        submission: its format.
+        ids: of the test rows, in their order.
+        labels: the answers there are.
+
+    Raises:
+        InputError: it is missing, has not one answer a row in the order of the rows, or an answer is no label.
+    """
+    lines = [(number, line) for number, line in read_lines(path) if line]
+    again = "Predict the test file again."
+    if submission.format == "index_tsv":
+        if not lines or lines[0][1] != "index\tprediction":
+            raise InputError(f"{path}:1: no header index<tab>prediction. {again}")
+        answers = [(number, *line.partition("\t")[::2]) for number, line in lines[1:]]
+        ids = [str(row_id) for row_id in ids]
+    else:
+        answers = []
+        for number, line in lines:
+            try:
+                row = json.loads(line)
+                answers.append((number, row["id"], row["label"]))
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f'{path}:{number}: no {{"id": …, "label": …}}. {again}') from error
+    if len(answers) != len(ids):
+        raise InputError(f"{path}: {len(answers):,} answers for {len(ids):,} test rows. {again}")
+    for (number, row_id, label), expected in zip(answers, ids, strict=True):
+        if row_id != expected:
+            raise InputError(
+                f"{path}:{number}: the answer of row {row_id!r} stands where row {expected!r} is due. {again}"
+            )
+        if label not in labels:
+            raise InputError(f"{path}:{number}: {label!r} is not a label of the task. {again}")

@@ -7,7 +7,7 @@
     scores      = task.score(predictions, rows)                    # 5. how good that is; scores[task.main_metric]
 
 and, for a leaderboard, ``task.write_submission(folder, rows, predictions, split)``. A kind of task (classification,
-tagging, span, choice) is one file with one subclass; a data set of a known kind is one row of ``TASKS``.
+regression, winograd) is one file with one subclass; a data set of a known kind is one row of ``TASKS``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import abc
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,11 @@ from albert_zh.files import InputError
 from albert_zh.tasks.submission import Submission
 
 if TYPE_CHECKING:
+    from albert_zh.tasks.baselines import TrivialBaseline
     from albert_zh.text.tokenizer import Tokenizer
+
+#: The ``--task_name`` of a user's own files; no row of ``TASKS``.
+CUSTOM = "custom"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Row:
         where: ``file:line`` the row was read from.
         text_a: the sentence, or the first of the pair.
         text_b: the second of the pair; None when there is one sentence.
-        label: the gold label; None where the file holds none.
+        label: the gold label, or number, as text; None where the file holds none.
         id: the row's ``id`` in its file, else its number in the split, from 0.
     """
 
@@ -54,7 +58,8 @@ class Features:
     Attributes:
         input_ids: n arrays of int32, each as long as its sequence, special tokens included.
         segment_ids: n arrays of int32 of the same lengths, 0 for the first text and 1 for the second.
-        labels: targets in the form the head's loss takes; classification: int32 (n,), -1 where there is no gold.
+        labels: targets in the form the head's loss takes; classification: int32 (n,), -1 where there is no gold;
+            regression: float32 (n,), nan where there is none.
         rows: the rows the sequences were made from.
         row_numbers: int32 (n,), the place in ``rows`` of each sequence; a kind that cuts a long row into windows or
             pairs it with each choice makes several sequences of one row.
@@ -74,10 +79,18 @@ class Features:
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """The head a task needs. ``kind`` names it ("classification": one vector a sequence), ``outputs`` is its width."""
+    """The head a task needs.
+
+    Attributes:
+        kind: "classification" (scores of labels) or "regression" (numbers), one vector a sequence.
+        outputs: its width.
+        mean, spread: the outputs times ``spread`` plus ``mean`` are what the task decodes.
+    """
 
     kind: str
     outputs: int
+    mean: float = 0.0
+    spread: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +140,7 @@ class Task(abc.ABC):
 
     Attributes:
         name: the ``--task_name``.
-        kind: the kind of task: "single" or "pair" (sentences to classify); later kinds add theirs.
+        kind: the kind of task: "single" or "pair" (of sentences), "winograd" (a text with two marked spans).
         files: split name to the file names it may have, tried in order. Splits: train, dev, test and, for
             leaderboards with several test sets, test1.0 and the like.
         main_metric: key of ``score`` by which the best model is kept; higher is better.
@@ -135,6 +148,8 @@ class Task(abc.ABC):
         published: scores of published models.
         submission: leaderboard file of each test split, or None.
         about: what the data set is, one line.
+        labels: the label set, in the order of the head's outputs; empty where the answers are no labels.
+        label_names: what a label stands for, for people.
     """
 
     name: str
@@ -145,6 +160,8 @@ class Task(abc.ABC):
     published: tuple[PublishedScore, ...] = ()
     submission: Submission | None = None
     about: str = ""
+    labels: tuple[str, ...] = ()
+    label_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     @abc.abstractmethod
@@ -172,6 +189,19 @@ class Task(abc.ABC):
         """Metrics of predictions on rows with gold, ``main_metric`` among them."""
 
     @abc.abstractmethod
+    def targets(self, rows: Sequence[Any]) -> np.ndarray:
+        """What the head is to learn of each row; ``Features.labels`` of one sequence a row."""
+
+    @abc.abstractmethod
+    def sample(self, rows: Sequence[Any], count: int, seed: int) -> list[Any]:
+        """A few of the training rows, ``count`` of every label or where there are no labels in all; in file order,
+        the same for the same seed."""
+
+    @abc.abstractmethod
+    def trivial_baselines(self, train: Sequence[Any], scored: Sequence[Any]) -> tuple[TrivialBaseline, ...]:
+        """What rules without a model score on ``scored``, by ``main_metric``."""
+
+    @abc.abstractmethod
     def write_predictions(self, path: str | os.PathLike[str], rows: Sequence[Any], predictions: Sequence[Any]) -> Path:
         """Writes every row with its prediction, for people and for later analysis; atomic."""
 
@@ -184,6 +214,18 @@ class Task(abc.ABC):
         split: str = "test",
     ) -> Path:
         """Writes the leaderboard's file for a whole test split; checks names, order and counts first; atomic."""
+
+    def named(self, data_dir: str | os.PathLike[str]) -> Task:
+        """This task with what a folder of its rows says of its labels; most folders say nothing."""
+        return self
+
+    def fitted(self, rows: Sequence[Any]) -> Task:
+        """This task as it is learned from the training rows: their unit, for a task that has one."""
+        return self
+
+    def shown(self, score: float) -> str:
+        """A value of the main metric as people read it."""
+        return f"{score:.2%}"
 
     def has(self, split: str, data_dir: str | os.PathLike[str]) -> bool:
         """Whether the folder holds a file of the split."""

@@ -153,7 +153,7 @@ class FeatureBatches:
     Args:
         input_ids: n arrays of int32.
         segment_ids: n arrays of int32 of the same lengths.
-        labels: int32 (n, …).
+        labels: int32 or float32 (n, …).
         size: rows a batch, B.
         pad_id: fills ``input_ids``.
         widths: at most so many different widths, chosen so that the least padding is left; 0: any multiple of 8.
@@ -211,12 +211,12 @@ class FeatureBatches:
             width: L; left out, the first of ``widths`` that holds the longest of ``rows``.
 
         Returns:
-            ``input_ids input_mask segment_ids`` int32 (size, L), ``labels`` int32 (size, …), ``row_weights`` float32.
+            ``input_ids input_mask segment_ids`` int32 (size, L), ``labels`` (size, …), ``row_weights`` float32.
         """
         width = width or self.width(rows)
         batch = {name: np.zeros((size, width), np.int32) for name in ("input_mask", "segment_ids")}
         batch["input_ids"] = np.full((size, width), self.pad_id, np.int32)
-        batch["labels"] = np.zeros((size, *self.labels.shape[1:]), np.int32)
+        batch["labels"] = np.zeros((size, *self.labels.shape[1:]), self.labels.dtype)
         batch["row_weights"] = np.zeros((size,), np.float32)
         for place, row in enumerate(rows):
             length = self.lengths[row]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import time
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +18,47 @@ from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError, read_json, sha256, write_json
 from albert_zh.models.heads import AlbertForClassification
-from albert_zh.tasks import Task, get_task
-from albert_zh.tasks.baselines import trivial_baselines
+from albert_zh.tasks import Features, Task, get_task
+from albert_zh.tasks.custom import custom_from, custom_task, describe
 from albert_zh.text.tokenizer import load_tokenizer
 from albert_zh.training import strategy as devices
 from albert_zh.training.batches import FeatureBatches
 from albert_zh.training.checkpoints import RUN_FILE, Checkpoints, claim_folder
 from albert_zh.training.loop import Loop
-from albert_zh.training.objectives import ClassificationObjective
+from albert_zh.training.objectives import OBJECTIVES
 from albert_zh.training.optimizers import published_rule, schedule
 from albert_zh.training.options import FINETUNE_COMPILE_FROM, FinetuneOptions
-from albert_zh.training.trainer import Plan, finished_weights, train
+from albert_zh.training.trainer import Plan, Stop, finished_weights, train
 
 TASK_FILE, METRICS_FILE = "task.json", "metrics.json"
+#: Rows of a split whose length is measured for a plan, and updates that are timed for it.
+MEASURED_ROWS, MEASURED_UPDATES = 1000, 4
+#: Updates below which a few-shot run is told to take more epochs: the recipes' epochs are meant for thousands of rows.
+FEW_UPDATES = 100
 
 
-def run(options: FinetuneOptions) -> dict[str, Any]:
+@dataclasses.dataclass
+class Share:
+    """What the runs of one task, model and data have in common, kept from run to run in one process.
+
+    Attributes:
+        rows: of a split, read once.
+        features: of a split, made once.
+        loop: the model and its compiled step, by what they were compiled for.
+    """
+
+    rows: dict[Any, list[Any]] = dataclasses.field(default_factory=dict)
+    features: dict[Any, Features] = dataclasses.field(default_factory=dict)
+    loop: dict[Any, Loop] = dataclasses.field(default_factory=dict)
+
+
+def run(options: FinetuneOptions, share: Share | None = None, stop: Stop | None = None) -> dict[str, Any]:
     """Fine-tunes once, scores and predicts as the options say; ``sweep.run`` is for several learning rates.
+
+    Args:
+        options: of the run.
+        share: of the runs before it that differ in learning rate, seed and folder alone; the result is the same.
+        stop: ends the run early; see ``trainer.Plan``.
 
     Returns:
         The content of ``metrics.json``: task, settings, dev and test scores, trivial baselines, the update kept.
@@ -38,7 +66,49 @@ def run(options: FinetuneOptions) -> dict[str, Any]:
     Raises:
         InputError: files that cannot be used, an output folder of another run, a non-finite loss.
     """
-    return _Finetuning(options).run()
+    return _Finetuning(options, share or Share(), stop).run()
+
+
+def measure_rows(options: FinetuneOptions) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows and tokens of each split there is, after all of it was read.
+
+    Raises:
+        InputError: a file is missing or a row cannot be used.
+    """
+    run = _Finetuning(options, Share(), None)
+    splits = [split for split in run.task.files if split in ("train", "dev") or run.task.has(split, options.data_dir)]
+    rows = {split: run._train_rows() if split == "train" else run._rows(split) for split in splits}
+    lengths = {}
+    for split in ("train", "dev"):
+        some = rows[split][:: max(len(rows[split]) // MEASURED_ROWS, 1)]
+        made = run.task.featurize(some, run.tokenizer, run.length)
+        lengths[split] = sum(map(len, made.input_ids)) / len(some)
+    tokens = {split: round(lengths[split] * len(rows[split])) for split in lengths}
+    return {split: len(held) for split, held in rows.items()}, tokens
+
+
+def measure_speed(options: FinetuneOptions) -> float:
+    """Tokens a second of an update, padding not counted, from ``MEASURED_UPDATES`` of them after one to warm up."""
+    run = _Finetuning(options, Share(), None)
+    rows = run._train_rows()[: 64 * run.batch_size]
+    task = run.task.fitted(rows)
+    features = task.featurize(rows, run.tokenizer, run.length)
+    loop = run._loop(0)
+    batches = FeatureBatches(
+        features.input_ids,
+        features.segment_ids,
+        task.targets(rows),
+        size=run.batch_size,
+        pad_id=run.tokenizer.pad_id,
+    )
+    tokens, start = 0, 0.0
+    for step in range(1 + MEASURED_UPDATES):
+        if step == 1:
+            start = time.monotonic()
+        numbers = batches.rows(step)
+        tokens += sum(len(features.input_ids[int(number)]) for number in numbers) if step else 0
+        loop.step(loop.distribute(lambda *_, numbers=numbers: batches.read(numbers, run.batch_size)), step, 0.0)
+    return tokens / (time.monotonic() - start)
 
 
 def finished_files(task: Task) -> tuple[str, ...]:
@@ -47,20 +117,64 @@ def finished_files(task: Task) -> tuple[str, ...]:
     return TASK_FILE, METRICS_FILE, "*_predictions.tsv", *submissions
 
 
+def task_from(options: FinetuneOptions, about: Mapping[str, Any] | None = None) -> Task:
+    """The task of the options: a row of the table, or the user's own files.
+
+    Args:
+        about: of a finished model's ``task.json``: its labels and columns hold, and the training file is not needed.
+
+    Raises:
+        InputError: there is no such task, or the files, columns and labels are none that can be learned.
+    """
+    if not options.custom:
+        return get_task(options.task_name).named(options.data_dir)
+    columns = {name: getattr(options, name) for name in ("text_column", "text_pair_column", "label_column")}
+    if about is None:
+        return custom_task(options.own_files, options.data_dir, **columns, regression=options.regression)
+    if not about.get("custom"):
+        raise InputError(
+            f"--task_name=custom: the model is one of {about.get('task', 'an unknown task')}. Give its own --task_name."
+        )
+    return custom_from(about["custom"], options.own_files, options.data_dir, **columns)
+
+
+def _columns_note(task: Task) -> str:
+    """Which columns of the user's own files are taken for what, and the labels found."""
+    called = {"text_a": "text", "text_b": "second text", "label": "label" if task.labels else "number"}
+    columns = ", ".join(f"{called[name]} {column!r}" for name, column in task.reader.names.items())
+    labels = f"{len(task.labels)}: {', '.join(task.labels[:12])}{' …' if len(task.labels) > 12 else ''}"
+    return f"columns: {columns}" + (f" | labels {labels}" if task.labels else "")
+
+
+def _few_shot_note(task: Task, rows: list[Any], few: list[Any], count: int) -> str:
+    """What was drawn, in words, and of which labels there were not enough rows."""
+    drawn = f"{len(few):,} of the {len(rows):,} training rows"
+    if not task.labels:
+        return drawn
+    held = Counter(row.label for row in rows)
+    short = [f"{label} ({held[label]})" for label in task.labels if held[label] < count]
+    fewer = f"; {len(short)} have fewer: {', '.join(short[:12])}{' …' if len(short) > 12 else ''}" if short else ""
+    return f"{drawn}, {count} of each of {len(task.labels)} labels{fewer}"
+
+
 class _Finetuning:
-    def __init__(self, options: FinetuneOptions):
+    def __init__(self, options: FinetuneOptions, share: Share, stop: Stop | None):
+        self.share, self.stop = share, stop
         self.strategy = devices.from_options(options)
         self.chief = devices.is_chief(self.strategy)
         self.options, self.folder = options, Path(options.output_dir)
-        self.task = get_task(options.task_name)
+        # Before the weights: a bad row should not show after a download.
+        self.task = task_from(options) if options.do_train or not options.custom else None
+        self.source = self._find_weights()
+        answering = {} if options.do_train else self._about(TASK_FILE)  # a finished model's own settings hold
+        self.task = self.task or task_from(options, answering)
+        self.objective = OBJECTIVES[self.task.head.kind]()
         recipe = self.task.recipe
         self.batch_size = options.train_batch_size or recipe.batch_size
         self.peak_rate = recipe.learning_rate if options.learning_rate is None else options.learning_rate
         self.epochs = options.num_train_epochs or recipe.epochs
-        self.source = self._find_weights()
         own = self.source and not options.warm_start
         self.config = self.source.config if own else AlbertConfig.from_json(options.bert_config_file)
-        answering = {} if options.do_train else self._about(TASK_FILE)  # a finished model's own settings hold
         self.length = options.max_seq_length or answering.get("max_seq_length") or recipe.max_seq_length
         self.lower_case = answering.get("lower_case", options.do_lower_case)
         self._check_source()
@@ -128,17 +242,25 @@ class _Finetuning:
             raise InputError(
                 f"{self.source.where}: its classifier is that of another task"
                 f"{' (' + held['task'] + ')' if 'task' in held else ''}: {classes} classes, {self.task.name} has "
-                f"{wanted}. Give its own --task_name, or start from the pretrained checkpoint."
+                f"{wanted}{'' if self.task.labels else ' (a number)'}. Give its own --task_name, or start from the "
+                "pretrained checkpoint."
             )
 
     # The parts of a run
 
-    def _features(self, rows, say: str = ""):
-        features = self.task.featurize(rows, self.tokenizer, self.length)
-        if say:
+    def _rows(self, split: str) -> list[Any]:
+        if split not in self.share.rows:
+            self.share.rows[split] = self.task.read(split, self.options.data_dir)
+        return self.share.rows[split]
+
+    def _features(self, split: str, rows: list[Any]) -> Features:
+        key = (split, self.options.few_shot and self.options.random_seed)  # few-shot rows are drawn with the seed
+        if key not in self.share.features:
+            features = self.task.featurize(rows, self.tokenizer, self.length)
+            self.share.features[key] = features
             cut = f", {features.truncated} cut to {self.length} tokens" if features.truncated else ""
-            print(f"{say}: {len(rows):,} rows{cut}", flush=True)
-        return features
+            print(f"{split}: {len(rows):,} rows{cut}", flush=True)
+        return self.share.features[key]
 
     def _loop(self, steps: int):
         options = self.options
@@ -153,16 +275,25 @@ class _Finetuning:
         self.compiled = options.jit_compile == "on" or (
             options.jit_compile == "auto" and steps >= FINETUNE_COMPILE_FROM
         )
-        return Loop(
+        rule = published_rule(options.optimizer, self.config.family)
+        key = (self.config, self.task.head.kind, model.num_classes, options.precision, rule, self.compiled)
+        if held := self.share.loop.get(key):
+            for mine, its in zip(held.model.trainable_variables, model.trainable_variables, strict=True):
+                mine.assign(its)
+            held.begin_again(options.random_seed)
+            return held
+        loop = Loop(
             model,
             variable_names(model),
-            ClassificationObjective(),
+            self.objective,
             self.strategy,
-            optimizer=published_rule(options.optimizer, self.config.family),
+            optimizer=rule,
             jit_compile=self.compiled,
             any_shape=not self.compiled,
             seed=options.random_seed,
         )
+        self.share.loop = {key: loop}  # one at a time: a second one would hold its memory for nothing
+        return loop
 
     def _identity(self) -> dict[str, object]:
         """What two runs must share for one to go on where the other stopped; files by what they hold."""
@@ -183,21 +314,25 @@ class _Finetuning:
             "vocabulary": self.tokenizer.fingerprint,
             **{f"{split}_sha256": sha256(task.find(split, options.data_dir)) for split in ("train", "dev")},
             "init_sha256": self.source.fingerprint() if self.source else "",
+            "few_shot": options.few_shot or None,
+            "columns": describe(task)["columns"] | {"regression": options.regression} if options.custom else None,
         }
 
     def run(self) -> dict[str, Any]:
         options, task = self.options, self.task
         print(f"devices: {devices.describe(self.strategy)}", flush=True)
+        if options.custom:
+            print(_columns_note(task), flush=True)
         # Everything is read before anything is computed: a bad row in test should not show after an hour of training.
-        rows = {"train": task.read("train", options.data_dir)} if options.do_train else {}
+        rows = {"train": self._train_rows(say=True)} if options.do_train else {}
         if options.do_train or options.do_eval:
-            rows["dev"] = task.read("dev", options.data_dir)
+            rows["dev"] = self._rows("dev")
         tests = [s for s in task.files if s not in ("train", "dev") and task.has(s, options.data_dir)]
         if options.do_predict:
             if not tests:
                 task.find("test", options.data_dir)  # raises, and says what was looked for
-            rows |= {split: task.read(split, options.data_dir) for split in tests}
-        features = {split: self._features(rows[split], split) for split in rows}
+            rows |= {split: self._rows(split) for split in tests}
+        features = {split: self._features(split, rows[split]) for split in rows}
         if options.do_train and not self._finished():
             metrics = {"task": task.name, "settings": self._identity()} | self._train(features)
         else:
@@ -209,6 +344,8 @@ class _Finetuning:
                 return metrics
             self.loop = self._loop(0)
         metrics["settings"]["data_dir"] = options.data_dir
+        if options.custom:
+            metrics["custom"] = describe(task)
         scores = self._score(rows, features)
         for name in ("baselines", "scored"):
             scores[name] = metrics.get(name, {}) | scores[name]
@@ -222,7 +359,8 @@ class _Finetuning:
 
         if self.options.overwrite or not all((self.folder / f).exists() for f in (RUN_FILE, METRICS_FILE, TASK_FILE)):
             return False
-        return read_json(self.folder / RUN_FILE) == json.loads(json.dumps(self._identity()))
+        held, mine = read_json(self.folder / RUN_FILE), json.loads(json.dumps(self._identity()))
+        return all(held.get(key) == mine.get(key) for key in held | mine)
 
     def _earlier_metrics(self) -> dict[str, Any]:
         """What is known of the model that is used, without scores of files that are not those of --data_dir now."""
@@ -235,8 +373,33 @@ class _Finetuning:
                     values.pop(split, None)
         return metrics
 
+    def _train_rows(self, say: bool = False) -> list[Any]:
+        """The training rows, few-shot ones as the model was trained on."""
+        task, options = self.task, self.options
+        rows = self._rows("train")
+        settings = {"few_shot": options.few_shot, "random_seed": options.random_seed}
+        if not options.do_train:
+            settings = self._about(METRICS_FILE).get("settings", {})
+        count = settings.get("few_shot")
+        if not count:
+            return rows
+        few = task.sample(rows, count, settings["random_seed"])
+        if say:
+            print(f"few-shot: {_few_shot_note(task, rows, few, count)}", flush=True)
+            self.few_shot = {"rows": len(few), "of": len(rows), "rows_per_label": count}
+            if not task.labels:
+                del self.few_shot["rows_per_label"]
+        return few
+
     def _train(self, features) -> dict[str, Any]:
-        options, train_set = self.options, features["train"]
+        """Trains and leaves the best weights by dev in the model, which then answers in the unit of the files."""
+        options = self.options
+        task = self.task.fitted(features["train"].rows)
+        features = {
+            split: dataclasses.replace(features[split], labels=task.targets(features[split].rows))
+            for split in ("train", "dev")
+        }
+        train_set = features["train"]
         per_epoch = math.ceil(len(train_set) / self.batch_size)
         steps = max(math.ceil(per_epoch * self.epochs), 1)
         self.loop = self._loop(steps)
@@ -267,17 +430,24 @@ class _Finetuning:
             return self.loop.distribute(lambda replica, _: batches.read(rows[replica * share :][:share], share, width))
 
         def evaluate():
-            logits, loss = self._answer(features["dev"], loss=True)
-            scores = self.task.score(self.task.decode(logits, features["dev"]), features["dev"].rows)
-            return {"loss": loss, **scores}
+            logits = self._answer(features["dev"])
+            scores = task.score(task.decode(logits, features["dev"]), features["dev"].rows)
+            return {"loss": self.objective.mean_loss(logits, features["dev"].labels), **scores}
 
-        metric = self.task.main_metric
+        def line(scores):
+            shown = f" {metric} {task.shown(scores[metric])}" if metric in scores else ""
+            return f"loss {scores['loss']:.4f}{shown}"
+
+        metric = task.main_metric
         print(
             f"batch: {self.batch_size} rows, {steps:,} updates = {self.epochs:g} epochs of {len(train_set):,} rows; "
             f"padded to {', '.join(map(str, batches.widths[:12]))}{' …' if len(batches.widths) > 12 else ''}; "
             f"rate {self.peak_rate:.3g}, {options.optimizer}, {'compiled' if self.compiled else 'not compiled'}",
             flush=True,
         )
+        if options.few_shot and steps < FEW_UPDATES:
+            enough = math.ceil(FEW_UPDATES / per_epoch)
+            print(f"note: {steps} updates teach little; --num_train_epochs={enough} makes {FEW_UPDATES}", flush=True)
         plan = Plan(
             steps=steps,
             batch=batch,
@@ -285,22 +455,28 @@ class _Finetuning:
             describe_batch=lambda step: ", ".join(train_set.rows[int(r)].where for r in batches.rows(step)[:3]) + " …",
             evaluate=evaluate,
             quality=lambda scores: scores[metric],
-            line=lambda scores: f"loss {scores['loss']:.4f} {metric} {scores[metric]:.2%}",
+            line=line,
             evaluate_every=options.eval_steps or max(per_epoch // 4, 1),
             log_every=max(steps // 200, 1),
+            stop=self.stop,
         )
         checkpoints = Checkpoints(self.folder, keep=1)
         outcome = train(self.loop, plan, checkpoints, chief=self.chief)
         finished_weights(self.loop, checkpoints)
+        if (task.head.spread, task.head.mean) != (1, 0):
+            self.loop.model.rescale(task.head.spread, task.head.mean)
         return {
             "best_step": outcome.best_step,
             "steps": steps,
+            **({"stopped": outcome.stopped, "stopped_after": outcome.step} if outcome.stopped else {}),
+            "memory_mb": devices.peak_memory() // 1_000_000,
             "seconds": round(outcome.seconds, 1),
             "parameters": self.loop.model.count_params(),
+            **({"few_shot": self.few_shot} if options.few_shot else {}),
         }
 
-    def _answer(self, features, loss: bool = False):
-        """Logits (n, C) of all sequences, and the mean loss where there are labels."""
+    def _answer(self, features) -> np.ndarray:
+        """Logits (n, C) of all sequences."""
 
         batches = FeatureBatches(
             features.input_ids,
@@ -317,11 +493,7 @@ class _Finetuning:
         ]
         logits = np.empty((len(features), outputs[0].shape[1]), np.float32)
         logits[np.concatenate(parts)] = np.concatenate(outputs)
-        if not loss:
-            return logits
-        highest = logits.max(axis=1, keepdims=True)
-        log_sum = np.log(np.exp(logits - highest).sum(axis=1)) + highest[:, 0]
-        return logits, float(np.mean(log_sum - logits[np.arange(len(logits)), features.labels]))
+        return logits
 
     def _score(self, rows, features) -> dict[str, Any]:
         """Dev scores, test answers, the baselines beside them; writes predictions and submission files.
@@ -330,9 +502,7 @@ class _Finetuning:
         """
 
         options, task, result = self.options, self.task, {}
-        train_rows = rows.get("train") or (
-            task.read("train", options.data_dir) if task.has("train", options.data_dir) else ()
-        )
+        train_rows = rows.get("train") or (self._train_rows() if task.has("train", options.data_dir) else ())
         result |= {"baselines": {}, "scored": {}}
         for split in rows:
             if split == "train":
@@ -343,7 +513,7 @@ class _Finetuning:
             result[split] = task.score(predictions, rows[split]) if known else {"rows": len(rows[split])}
             if known and train_rows:
                 result["baselines"][split] = {
-                    baseline.name: baseline.accuracy for baseline in trivial_baselines(train_rows, rows[split])
+                    baseline.name: baseline.score for baseline in task.trivial_baselines(train_rows, rows[split])
                 }
             if self.chief:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -355,11 +525,11 @@ class _Finetuning:
         return result
 
     def _say(self, split: str, scores: dict[str, float], baselines: dict[str, float]) -> None:
-        metric = self.task.main_metric
-        beside = ", ".join(f"{name} {value:.2%}" for name, value in baselines.items())
+        metric, shown = self.task.main_metric, self.task.shown
+        beside = ", ".join(f"{name} {shown(value)}" for name, value in baselines.items())
         if not baselines:
             beside, baselines = "no train file, so no trivial baselines", {"": 0.0}
-        interval = f" (95%: {scores[f'{metric}_low']:.2%} to {scores[f'{metric}_high']:.2%})"
+        interval = f" (95%: {shown(scores[f'{metric}_low'])} to {shown(scores[f'{metric}_high'])})"
         best = max(baselines.values())
         verdict = (
             "clearly above the trivial baselines"
@@ -368,7 +538,7 @@ class _Finetuning:
             if scores[metric] > best
             else "at or below a trivial baseline: this model learned little"
         )
-        print(f"{split} {metric} {scores[metric]:.2%}{interval} | {beside} | {verdict}", flush=True)
+        print(f"{split} {metric} {shown(scores[metric])}{interval} | {beside} | {verdict}", flush=True)
 
     def _write(self, metrics: dict[str, Any]) -> None:
         """The finished folder: model, vocabulary, metrics, and last task.json, which marks it as complete."""
@@ -387,6 +557,7 @@ class _Finetuning:
                 "max_seq_length": self.length,
                 "lower_case": self.lower_case,
                 "tokenizer": "sentencepiece" if self.vocabulary.suffix == ".model" else "wordpiece",
+                **({"custom": describe(self.task)} if self.options.custom else {}),
             },
         )
         for file in self.folder.glob("model.ckpt-*"):  # what a resume would have needed

@@ -89,6 +89,11 @@ def curve(path: str | os.PathLike[str], split: str, name: str) -> tuple[list[int
     return [int(row[0]) for row in rows], [float(row[3]) for row in rows]
 
 
+def logged(path: str | os.PathLike[str], split: str, step: int) -> dict[str, float]:
+    """The values of one step of a ``log.csv`` by their names."""
+    return {row[2]: float(row[3]) for row in read_log(path) if row[1] == split and int(row[0]) == step}
+
+
 def progress_bar(total: int, done: int, unit: str, quiet: bool = False) -> tqdm:
     """A bar on standard error; without a terminal (nohup) a line a minute instead of many a second."""
     terminal = sys.stderr.isatty()

@@ -94,12 +94,13 @@ class Loop:
             return self.model(batch, training=training)
 
     def _replica_gradients(self, weights, batch, counts, step, replica):
-        """Gradients of the replica's part of the loss, and its sums; ``batch`` arrays are (A·b, …)."""
+        """Gradients of the replica's part of the loss, and its sums; ``batch`` arrays are (A·b, …), ``step`` is
+        (seed, updates made)."""
         micro_batches = {
             name: tf.reshape(array, tf.concat([[self.accumulate, -1], tf.shape(array)[1:]], axis=0))
             for name, array in batch.items()
         }
-        run_seed = tf.random.experimental.stateless_fold_in(tf.constant([self.seed, 0], tf.int32), step)
+        run_seed = tf.random.experimental.stateless_fold_in(tf.stack([step[0], 0]), step[1])
 
         def one(index):
             micro = {}
@@ -206,7 +207,8 @@ class Loop:
         Raises:
             NonFiniteError: loss or gradient is not finite; weights and moments are unchanged.
         """
-        arguments = batch, tf.constant(step, tf.int32), tf.constant(rate, tf.float32)
+        # The seed is no part of the graph, which then serves runs of other seeds.
+        arguments = batch, tf.constant([self.seed, step], tf.int32), tf.constant(rate, tf.float32)
         if self._step in self._untraced:
             self._trace(self._step, _any_shape(batch), *arguments[1:])
         norm, means = self._step(*arguments)
@@ -244,6 +246,15 @@ class Loop:
         """Weights (as Keras keeps them) and moments under their checkpoint names."""
         weights = {name: variable.numpy() for name, variable in zip(self.optimizer.names, self.variables, strict=True)}
         return weights | {name: moment.numpy() for name, moment in self.optimizer.slots().items()}
+
+    def begin_again(self, seed: int) -> None:
+        """Makes the loop ready for another run of its model, whose weights the caller sets: moments 0, another seed.
+
+        What was compiled is kept.
+        """
+        self.seed = seed
+        for moment in self.optimizer.slots().values():
+            moment.assign(tf.zeros_like(moment))
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Assigns what ``state`` returned."""

@@ -5,6 +5,7 @@ Shapes: B rows, P predictions, V vocabulary, C classes.
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -47,3 +48,30 @@ class ClassificationObjective:
     def sums(self, outputs, batch):
         loss, hits = _cross_entropy_and_hits(outputs["logits"], batch["labels"], batch["row_weights"])
         return {"loss": loss, "accuracy": hits}
+
+    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        """The loss of rows at hand, logits (n, C), labels (n,)."""
+        highest = logits.max(axis=1, keepdims=True)
+        log_sum = np.log(np.exp(logits - highest).sum(axis=1)) + highest[:, 0]
+        return float(np.mean(log_sum - logits[np.arange(len(logits)), labels]))
+
+
+class RegressionObjective:
+    """Mean squared error over the rows. Batches hold ``labels`` float (B,), ``row_weights`` (B,)."""
+
+    losses = ("loss",)
+
+    def counts(self, batch):
+        return {"loss": tf.reduce_sum(batch["row_weights"])}
+
+    def sums(self, outputs, batch):
+        errors = outputs["logits"][:, 0] - batch["labels"]
+        return {"loss": tf.reduce_sum(tf.square(errors) * batch["row_weights"])}
+
+    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        """The loss of rows at hand, logits (n, 1), labels (n,)."""
+        return float(np.mean((logits[:, 0] - labels) ** 2))
+
+
+#: Kind of a task's head -> what is minimised.
+OBJECTIVES = {"classification": ClassificationObjective, "regression": RegressionObjective}

@@ -157,13 +157,24 @@ def _as_in_pretraining(name: str):
     return field(default=original.default, metadata=original.metadata)
 
 
+_OWN_DATA = "your own data (--task_name=custom)"
+
+
+def _own(text: str):
+    """A flag of a user's own data."""
+    return field(default="", metadata={"help": text, "group": _OWN_DATA})
+
+
 @dataclass(frozen=True)
 class FinetuneOptions:
     """Options of ``finetune`` (and of run_classifier.py)."""
 
-    task_name: str = field(metadata={"help": "task, such as lcqmc or tnews"})
+    task_name: str = field(metadata={"help": "task, such as lcqmc or tnews; custom: your own files, named below"})
     output_dir: str = field(metadata={"help": "folder of the finished model, metrics and predictions"})
-    data_dir: str = field(metadata={"help": "folder of the task's train, dev and test files"})
+    data_dir: str = field(
+        default="",
+        metadata={"help": "folder of the task's train, dev and test files; for custom, what relative names begin from"},
+    )
     init_checkpoint: str = _as_in_pretraining("init_checkpoint")
     warm_start: bool = _as_in_pretraining("warm_start")
     bert_config_file: str = _as_in_pretraining("bert_config_file")
@@ -196,9 +207,33 @@ class FinetuneOptions:
         default="adamw",
         metadata={"help": "as published: adamw, lamb, lamb_google", "choices": ("adamw", "lamb", "lamb_google")},
     )
+    few_shot: int = field(
+        default=0,
+        metadata={
+            "help": "train on so many rows of each label alone (regression: so many in all), drawn with the seed; "
+            "0: on all"
+        },
+    )
+    train_file: str = _own("training rows: .csv, .tsv or .txt with a header row, or JSON lines (.json, .jsonl)")
+    dev_file: str = _own("rows that choose the best model; the columns of the training file")
+    test_file: str = _own("rows to answer; the label column may be left out")
+    text_column: str = _own("column of the text (left out: guessed); a number from 1 for a table without header")
+    text_pair_column: str = _own("column of the second text, for pairs (left out: guessed, if text_column is too)")
+    label_column: str = _own("column of the label or number (left out: guessed)")
+    regression: bool = field(
+        default=False, metadata={"help": "the label column holds numbers to be answered", "group": _OWN_DATA}
+    )
     sweep: bool = field(default=False, metadata={"help": "try the recipe's learning rates, keep the best by dev"})
     learning_rates: tuple[str, ...] = field(
         default=(), metadata={"help": "rates of --sweep (left out: the task's recipe)"}
+    )
+    seeds: int = field(
+        default=1,
+        metadata={"help": "with --sweep: runs of the best rate, each with a seed of its own; the best by dev is kept"},
+    )
+    early_stop: bool = field(
+        default=True,
+        metadata={"help": "with --sweep: end a run that after half of its updates is clearly behind an earlier one"},
     )
     random_seed: int = _as_in_pretraining("random_seed")
     precision: str = _as_in_pretraining("precision")
@@ -230,10 +265,47 @@ class FinetuneOptions:
                 raise InputError(f"--{name}={value}: must be more than 0.")
         if self.random_seed < 0:
             raise InputError(f"--random_seed={self.random_seed}: must be 0 or more.")
+        if self.few_shot < 0:
+            raise InputError(f"--few_shot={self.few_shot}: must be 0 (all rows) or more.")
+        if self.seeds < 1:
+            raise InputError(f"--seeds={self.seeds}: must be 1 or more.")
+        if self.seeds > 1 and not self.sweep:
+            raise InputError(f"--seeds={self.seeds}: goes with --sweep=true, whose best rate is run with each seed.")
         if self.eval_steps < 0:
             raise InputError(f"--eval_steps={self.eval_steps}: must be 0 (four looks an epoch) or more.")
+        self._check_files()
         if not 0 <= self.warmup_proportion < 1:
             raise InputError(f"--warmup_proportion={self.warmup_proportion}: must be from 0 to below 1.")
         _check_warm_start(self)
         if not (self.init_checkpoint or self.bert_config_file) and self.do_train:
             raise InputError("give --init_checkpoint, or --bert_config_file and --vocab_file for random weights.")
+
+    @property
+    def custom(self) -> bool:
+        """Whether the rows are the user's own files."""
+        return self.task_name.lower() == "custom"
+
+    @property
+    def own_files(self) -> dict[str, str]:
+        """Split -> the user's own file of it."""
+        files = {"train": self.train_file, "dev": self.dev_file, "test": self.test_file}
+        return {split: name for split, name in files.items() if name}
+
+    def _check_files(self) -> None:
+        if not self.custom:
+            columns = {name: getattr(self, name) for name in ("text_column", "text_pair_column", "label_column")}
+            own = {f"{split}_file": name for split, name in self.own_files.items()} | columns
+            own["regression"] = "true" if self.regression else ""
+            for name in (name for name, value in own.items() if value):
+                raise InputError(f"--{name}: of your own data, which needs --task_name=custom, not {self.task_name}.")
+            if not self.data_dir:
+                raise InputError("missing --data_dir: the folder of the task's train, dev and test files.")
+            return
+        needed = {
+            "train": (self.do_train or self.sweep) and "the rows to train on",
+            "dev": (self.do_train or self.do_eval) and "the rows the best model is chosen by",
+            "test": self.do_predict and "the rows to answer",
+        }
+        for split, what in needed.items():
+            if what and split not in self.own_files:
+                raise InputError(f"missing --{split}_file: {what}, which --task_name=custom asks for.")

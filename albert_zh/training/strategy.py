@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from urllib.parse import urlsplit
 
 import tensorflow as tf
@@ -112,3 +113,15 @@ def describe(strategy: tf.distribute.Strategy) -> str:
     details = tf.config.experimental.get_device_details(devices[0]).get("device_name", "") if kind == "GPU" else ""
     where = f"{details or kind}" + (f", {os.cpu_count()} cores" if kind == "CPU" else "")
     return f"{type(strategy).__name__}, {strategy.num_replicas_in_sync} replica(s) on {where}"
+
+
+def peak_memory() -> int:
+    """Bytes at most in use so far: of the first GPU where there is one, else of this process; 0: not known."""
+    if tf.config.list_physical_devices("GPU"):
+        return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes elsewhere

@@ -14,11 +14,12 @@ from albert_zh.convert import tensorflow1, weights
 from albert_zh.files import InputError
 from albert_zh.training.batches import prefetched
 from albert_zh.training.checkpoints import Checkpoints
-from albert_zh.training.logs import LOG_FILE, RunLog, curve, progress_bar, say
+from albert_zh.training.logs import LOG_FILE, RunLog, curve, logged, progress_bar, say
 from albert_zh.training.loop import Loop, NonFiniteError
 from albert_zh.training.strategy import meet
 
 Scores = dict[str, float]
+Stop = Callable[[int, Scores], str]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Plan:
         evaluate_every: updates between two looks at dev and between two checkpoints.
         log_every: updates averaged into one row of the log, at most (a row ends at a checkpoint as well).
         evaluate_first: look at dev before the first update (weights that come from somewhere).
+        stop: updates made and dev scores after them -> why the run ends there, empty to go on; a function of these
+            alone, so that a resumed run ends where one left alone does.
     """
 
     steps: int
@@ -48,15 +51,26 @@ class Plan:
     evaluate_every: int
     log_every: int
     evaluate_first: bool = False
+    stop: Stop | None = None
 
 
 @dataclass
 class Outcome:
-    """What came of a run: the best dev quality, the update it was seen after, seconds all updates took."""
+    """What came of a run.
+
+    Attributes:
+        best_quality: the best dev quality.
+        best_step: the update it was seen after.
+        seconds: of all updates.
+        step: updates made.
+        stopped: why it ended before the plan's last update; empty when it did not.
+    """
 
     best_quality: float = math.nan
     best_step: int = 0
     seconds: float = 0.0
+    step: int = 0
+    stopped: str = ""
 
 
 def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = True, name: str = "update") -> Outcome:
@@ -81,6 +95,9 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
         start, outcome.best_quality, outcome.best_step = saved.step, saved.best, saved.best_step
         loop.restore({key: weights.from_tf1(key, array) for key, array in saved.arrays.items()})
         print(f"going on after update {start:,} of {checkpoints.folder}", flush=True)
+        if plan.stop and start < plan.steps:  # killed between its last look at dev and its end
+            outcome.stopped = plan.stop(start, logged(checkpoints.folder / LOG_FILE, "dev", start))
+    outcome.step = start
     log = RunLog(checkpoints.folder, start, write=chief)
     if plan.evaluate and plan.evaluate_first and not saved:
         scores = plan.evaluate()
@@ -89,7 +106,7 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
     bar = progress_bar(plan.steps, start, name, quiet=not chief)
     results, since = [], time.monotonic()
     try:
-        for step, batch in prefetched(plan.batch, start, plan.steps):
+        for step, batch in prefetched(plan.batch, start, start if outcome.stopped else plan.steps):
             try:
                 results.append(loop.step(batch, step, plan.rate(step)))
             except NonFiniteError as error:
@@ -124,6 +141,11 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
             if chief:
                 log.sync()
                 _save(loop, checkpoints, done, outcome, better)
+            outcome.step = done
+            if plan.evaluate and plan.stop and done < plan.steps and (reason := plan.stop(done, scores)):
+                outcome.stopped = reason
+                say(bar, f"stopped after update {done:,} of {plan.steps:,}: {reason}")
+                break
             since += time.monotonic() - pause  # the rate logged is that of the updates alone
     finally:
         bar.close()

@@ -51,7 +51,7 @@ def test_test_rows_without_gold_are_counted_and_not_scored():
 
 def test_single_sentences_have_the_majority_baseline_alone():
     rows = [Row("d:1", "甲", label="a"), Row("d:2", "乙", label="b"), Row("d:3", "丙", label="b")]
-    (majority,) = baseline_scores(rows[:1], rows)
+    (majority,) = baseline_scores(TASKS["tnews"], rows[:1], rows)
     assert majority.dev == pytest.approx(2 / 3)  # the most frequent of the scored rows, whatever train says
 
 

@@ -143,6 +143,6 @@ def test_a_folder_that_is_not_finished_or_not_whole_is_refused(moved, tmp_path):
     assert "no task 'lcqmd'. Did you mean 'lcqmc'" in broken("task", edit(task="lcqmd"))
     assert "no vocabulary" in broken("words", lambda folder: (folder / "vocab.txt").unlink())
     assert "no config" in broken("config", lambda folder: (folder / "albert_config.json").unlink())
-    assert "truncated" in broken("weights", cut)
+    assert "cut off" in broken("weights", cut)
     with pytest.raises(InputError, match=r"no task\.json"):
         Classifier(tmp_path / "not_there")

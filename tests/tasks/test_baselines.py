@@ -84,7 +84,7 @@ def test_single_sentences_have_no_overlap():
 def test_pairs_have_both_trivial_baselines_and_single_sentences_the_majority_alone():
     pairs = [pair("春天", "春天", "1"), pair("春天", "秋月", "0"), pair("买车", "看海", "0")]
     majority, overlap = trivial_baselines(pairs, pairs)
-    assert (majority.accuracy, overlap.accuracy) == (pytest.approx(2 / 3), 1.0)
+    assert (majority.score, overlap.score) == (pytest.approx(2 / 3), 1.0)
     assert overlap.rule.startswith("1 from an overlap of 1.00 on, else 0;")
     rows = [Row("t:1", "甲", label="1"), Row("t:2", "乙", label="0"), Row("t:3", "丙", label="0")]
     assert len(trivial_baselines(rows, rows)) == 1
@@ -92,4 +92,4 @@ def test_pairs_have_both_trivial_baselines_and_single_sentences_the_majority_alo
 
 def test_the_majority_shown_beside_a_score_is_that_of_the_scored_rows():
     train, dev = ([Row("f:1", "甲", label=label) for label in labels] for labels in ("1110", "10000"))
-    assert trivial_baselines(train, dev)[0].accuracy == 0.8
+    assert trivial_baselines(train, dev)[0].score == 0.8

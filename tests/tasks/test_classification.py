@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from albert_zh.files import InputError
 from albert_zh.tasks import TASKS, Prediction, Row
-from albert_zh.tasks.classification import ClassificationTask, JsonLines, hardest_rows
+from albert_zh.tasks.classification import ClassificationTask, hardest_rows
+from albert_zh.tasks.readers import JsonLines
 from albert_zh.tasks.task import Recipe
 
 LCQMC, TNEWS, OCNLI, IFLYTEK = (TASKS[name] for name in ("lcqmc", "tnews", "ocnli", "iflytek"))

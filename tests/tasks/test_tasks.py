@@ -1,9 +1,13 @@
-"""The table of tasks: names, labels and files are the published ones."""
+"""The table of tasks: names, labels and files are the published ones, and every shipped sample is one of its tasks."""
+
+import json
+from pathlib import Path
 
 import pytest
 
+from albert_zh.cli import CHECKOUT
 from albert_zh.files import InputError
-from albert_zh.tasks import TASKS, get_task
+from albert_zh.tasks import CUSTOM, TASKS, PublishedScore, get_task, task_of
 from albert_zh.tasks.baselines import character_overlap
 
 
@@ -29,6 +33,66 @@ def test_every_row_of_the_table_is_whole(task):
     assert task.submission is None or set(task.submission.files) <= set(task.files)
     assert all(0 < score <= 1 for row in task.published for score in (row.dev, row.test) if score is not None)
     assert task.about
+
+
+SAMPLES = sorted(path for path in Path(CHECKOUT, "data").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("folder", SAMPLES, ids=lambda folder: folder.name)
+def test_every_shipped_sample_folder_is_read_by_its_task_with_every_label_in_train(folder):
+    task = get_task(folder.name).named(folder)
+    train, dev, test = (task.read(split, folder) for split in ("train", "dev", "test"))
+    labels = {row.label for row in train}
+    assert len(labels) >= 2
+    assert {row.label for row in dev} <= labels
+    texts = [{(row.text_a, row.text_b) for row in rows} for rows in (train, dev, test)]
+    assert not texts[0] & texts[1]
+    assert not (texts[0] | texts[1]) & texts[2]
+
+
+def test_the_tasks_of_this_project_have_their_samples():
+    wanted = "lcqmc tnews afqmc iflytek ocnli cmnli csl cluewsc2020 xnli chnsenticorp bq pawsx thucnews".split()
+    assert {folder.name for folder in SAMPLES} == {task.name for task in TASKS.values()} == set(wanted)
+
+
+def test_published_scores_are_those_of_the_tables():
+    def shares(name):
+        return [score.test for score in TASKS[name].published]
+
+    assert shares("cmnli") == [0.7061, 0.7758, 0.7877, 0.8113, 0.8314]
+    assert shares("cluewsc2020") == [0.585, 0.6434, 0.6224, 0.6434, 0.6154]
+    assert TASKS["xnli"].published[0] == PublishedScore("ALBERT-zh base", dev=0.77, test=0.771)
+
+
+# Names that lie beside the rows
+
+
+def test_the_names_of_a_class_file_are_those_of_the_labels_in_order(tmp_path):
+    task = TASKS["thucnews"]
+    assert task.named(tmp_path) is task
+    names = "财经 房产 股票 教育 科技 社会 时政 体育 游戏 娱乐".split()
+    (tmp_path / "class.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    assert task.named(tmp_path).name_of("3") == "3 教育"
+    (tmp_path / "class.txt").write_text("\n".join(names[:9]), encoding="utf-8")
+    with pytest.raises(InputError, match=r"class.txt: 9 names for the 10 labels of thucnews.*--task_name=custom"):
+        task.named(tmp_path)
+
+
+def test_the_names_of_clues_labels_file_belong_to_their_labels_and_stay_apart(tmp_path):
+    rows = [{"label": str(n), "label_des": "其他" if n > 116 else f"类{n}"} for n in reversed(range(119))]
+    (tmp_path / "labels.json").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    names = TASKS["iflytek"].named(tmp_path).label_names
+    assert (names["0"], names["116"], names["117"], names["118"]) == ("类0", "类116", "其他 117", "其他 118")
+
+
+# Looking up
+
+
+def test_own_data_is_no_row_of_the_table():
+    assert CUSTOM not in TASKS
+    with pytest.raises(InputError, match="your own data, whose files must be named: --train_file"):
+        get_task("Custom")
+    assert task_of({"task": "lcqmc"}) is TASKS["lcqmc"]
 
 
 def test_an_unknown_task_names_the_nearest():

@@ -1,11 +1,22 @@
 """A sweep keeps the best rate by dev, looks at test with that one alone, and goes on where it stopped."""
 
 import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
 
+import numpy as np
 import pytest
 
 from albert_zh.cli import main
+from albert_zh.convert.tensorflow1 import read_checkpoint
+from albert_zh.tasks import get_task
 from albert_zh.training import finetuning
+from albert_zh.training.sweep import Losing
 
 RATES = "1e-6,0.01"
 
@@ -29,10 +40,10 @@ def swept(tmp_path_factory, flags):
     folder = tmp_path_factory.mktemp("sweep") / "out"
     run = finetuning.run
 
-    def stopped(options):
+    def stopped(options, *others):
         if options.learning_rate == 0.01:
             raise KeyboardInterrupt
-        return run(options)
+        return run(options, *others)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finetuning, "run", stopped)
@@ -72,8 +83,8 @@ def test_a_stopped_sweep_does_not_train_a_finished_rate_again(swept, flags, caps
     shown = capsys.readouterr().out
     assert shown.count("finished before, nothing to do") == 3
     assert "learning rate 0.01 (2 of 2)" in shown
-    assert f"rate 0.01: dev accuracy {before['sweep']['0.01']:.2%}" in shown
-    assert "best: 0.01" in shown
+    assert f"rate 0.01, seed 12345: dev accuracy {before['sweep']['0.01']:.2%}" in shown
+    assert "best: rate 0.01, seed 12345" in shown
     assert metrics(folder) == before
 
 
@@ -93,3 +104,117 @@ def test_every_rate_is_checked_before_the_first_is_run(tmp_path, flags, rates, c
     assert main(["finetune", *flags(tmp_path / "out", learning_rates=rates)]) == 2
     assert "rate" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def log(folder, split):
+    return [line for line in (folder / "log.csv").read_text().splitlines() if f",{split}," in line]
+
+
+def without_times(metrics):
+    return {key: value for key, value in metrics.items() if key not in ("seconds", "memory_mb", "trials", "settings")}
+
+
+def assert_same_model(first, second):
+    one, other = (read_checkpoint(folder / "albert_model.ckpt") for folder in (first, second))
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name], err_msg=name)
+
+
+def test_what_runs_share_changes_none_of_them(tmp_path, flags, finetune_flags):
+    # The third run of the sweep uses the rows and the compiled step of the two before, and is another seed.
+    assert main(["finetune", *flags(tmp_path / "sweep", seeds=2)]) == 0
+    for name, changes in (("rate_1e-06", {}), ("rate_0.01", {}), ("rate_0.01_seed_12346", {"random_seed": 12346})):
+        alone = {"num_train_epochs": 2, "learning_rate": float(name.split("_")[1]), "do_predict": None} | changes
+        assert main(["finetune", *finetune_flags(tmp_path / name, **alone)]) == 0
+        assert_same_model(tmp_path / name, tmp_path / "sweep" / name)
+        assert log(tmp_path / name, "dev") == log(tmp_path / "sweep" / name, "dev")
+
+
+def test_seeds_are_run_at_the_best_rate_and_their_spread_is_told(tmp_path, flags, capsys):
+    folder = tmp_path / "out"
+    assert main(["finetune", *flags(folder, seeds=3)]) == 0
+    said = capsys.readouterr().out
+    kept = metrics(folder)
+    names = ["rate_1e-06", "rate_0.01", "rate_0.01_seed_12346", "rate_0.01_seed_12347"]
+    assert [trial["folder"] for trial in kept["trials"]] == names
+    scores = [metrics(folder / name)["dev"]["accuracy"] for name in names[1:]]
+    assert kept["seeds"]["mean"] == pytest.approx(sum(scores) / 3)
+    assert kept["seeds"]["deviation"] == pytest.approx(statistics.stdev(scores))
+    assert kept["dev"]["accuracy"] == max(scores)
+    assert f"3 seeds: mean {sum(scores) / 3:.2%}" in said
+    # Test is answered by one of them alone.
+    assert sum((folder / name / "test_predictions.tsv").exists() for name in names) == 1
+    assert all(trial["seconds"] > 0 and trial["memory_mb"] > 0 for trial in kept["trials"])
+
+
+@pytest.fixture
+def slow_rate_last(flags):
+    """Flags of a sweep whose second rate learns nothing, with a look at dev every 2 of 24 updates."""
+    return lambda folder: flags(folder, learning_rates="0.01,1e-7", eval_steps=2)
+
+
+def test_a_run_clearly_behind_is_ended_after_half_of_its_updates(tmp_path, slow_rate_last, capsys):
+    folder = tmp_path / "out"
+    assert main(["finetune", *slow_rate_last(folder)]) == 0
+    first, second = metrics(folder)["trials"]
+    assert "stopped" not in first
+    assert 12 <= second["stopped_after"] < second["steps"] == 24
+    assert "where another rate had" in second["stopped"]
+    assert f"stopped after update {second['stopped_after']} of 24" in capsys.readouterr().out
+    assert metrics(folder)["sweep"]["0.01"] > metrics(folder)["sweep"]["1e-07"]
+    assert main(["finetune", *slow_rate_last(tmp_path / "full"), "--early_stop=false"]) == 0
+    assert "stopped" not in metrics(tmp_path / "full")["trials"][1]
+    assert_same_model(folder, tmp_path / "full")
+
+
+def test_a_sweep_killed_anywhere_ends_as_one_left_alone(tmp_path, slow_rate_last):
+    assert main(["finetune", *slow_rate_last(tmp_path / "alone")]) == 0
+    words = slow_rate_last(tmp_path / "killed")
+    stopped_after = metrics(tmp_path / "alone")["trials"][1]["stopped_after"]
+    # First in the middle of the second run, then between its last look at dev and its end.
+    process = subprocess.Popen([sys.executable, "-m", "albert_zh", "finetune", *words], stdout=subprocess.DEVNULL)
+    log_file = tmp_path / "killed" / "rate_1e-07" / "log.csv"
+    deadline = time.monotonic() + 120
+    while not (log_file.exists() and "\n6,dev" in log_file.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "rate_1e-07" / "task.json").exists()
+    finished = finetuning._Finetuning._score
+
+    def killed(self, *others):
+        if self.options.learning_rate == 1e-7:
+            raise KeyboardInterrupt
+        return finished(self, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finetuning._Finetuning, "_score", killed)
+        assert main(["finetune", *words]) == 130
+    assert f"\n{stopped_after},dev" in log_file.read_text()
+    assert main(["finetune", *words]) == 0
+    assert_same_model(tmp_path / "alone", tmp_path / "killed")
+    assert without_times(metrics(tmp_path / "alone")) == without_times(metrics(tmp_path / "killed"))
+    for name in ("rate_0.01", "rate_1e-07"):
+        assert log(tmp_path / "alone" / name, "dev") == log(tmp_path / "killed" / name, "dev")
+
+
+def test_behind_means_two_standard_errors_of_the_difference(tmp_path):
+    def write(name, *points):
+        rows = [f"{step},dev,accuracy,{value}" for step, value in points]
+        (tmp_path / name).write_text("step,split,name,value\n" + "\n".join(rows) + "\n")
+        return tmp_path / name
+
+    losing = Losing([write("a.csv", (10, 0.6), (20, 0.9)), write("b.csv", (10, 0.7), (20, 0.8))], get_task("lcqmc"))
+    # By hand: sqrt((0.7 * 0.3 + 0.5 * 0.5) / 100) = 0.0678; 0.2 behind is more than twice that, 0.13 is not.
+    assert losing(10, {"accuracy": 0.50, "rows": 100.0}).startswith(
+        "dev accuracy 50.00%, where another rate had 70.00%"
+    )
+    assert losing(10, {"accuracy": 0.57, "rows": 100.0}) == ""
+    assert losing(10, {"accuracy": 0.50, "rows": 10.0}) == ""
+    assert losing(5, {"accuracy": 0.10, "rows": 100.0}) == ""  # not before half of the updates
+    assert losing(15, {"accuracy": 0.10, "rows": 100.0}) == ""  # nothing to compare with
+    assert losing(20, {"accuracy": 0.95, "rows": 100.0}) == ""
+    assert Losing([], get_task("lcqmc"))(20, {"accuracy": 0.1, "rows": 100.0}) == ""
+    shutil.rmtree(tmp_path)
+    assert Losing([tmp_path / "none.csv"], get_task("lcqmc"))(20, {"accuracy": 0.1, "rows": 100.0}) == ""

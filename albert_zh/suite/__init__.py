@@ -1,0 +1,1 @@
+"""Many tasks with one command: what is to be run, running it, and what came of it."""

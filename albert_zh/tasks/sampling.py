@@ -1,0 +1,35 @@
+"""Few-shot sampling: a few training rows, the same ones for the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from albert_zh.tasks.task import Row
+
+
+def sampled(rows: Sequence[Row], count: int, seed: int, stream: str = "") -> list[Row]:
+    """``count`` of the rows, or all where there are fewer, in the order of the file.
+
+    A larger count holds the rows of a smaller one with the same seed.
+
+    Args:
+        seed: 0 or more.
+        stream: a word that makes the draw independent of others with the same seed.
+    """
+    generator = np.random.Generator(np.random.PCG64([seed, *stream.encode()]))
+    return [rows[place] for place in sorted(generator.permutation(len(rows))[:count])]
+
+
+def sampled_per_label(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
+    """``count`` rows of every label, or all of its rows where it has fewer, in the order of the file.
+
+    Which rows of a label are drawn depends on the seed, the label and its own rows alone: neither on the other labels
+    nor on the order they come in.
+    """
+    by_label: dict[str | None, list[Row]] = {}
+    for row in rows:
+        by_label.setdefault(row.label, []).append(row)
+    kept = {id(row) for label, own in by_label.items() for row in sampled(own, count, seed, f"label {label}")}
+    return [row for row in rows if id(row) in kept]
