@@ -53,9 +53,6 @@ class SuiteOptions:
     resume: bool = field(
         default=True, metadata={"help": "go on where an earlier call with these options stopped; false: start over"}
     )
-    processes: int = field(
-        default=0, metadata={"help": "runs at a time, each on a GPU of its own (0: as many as there are GPUs, or 1)"}
-    )
     bert_config_file: str = _as_in_finetuning("bert_config_file")
     vocab_file: str = _as_in_finetuning("vocab_file")
     spm_model_file: str = _as_in_finetuning("spm_model_file")
@@ -74,7 +71,5 @@ class SuiteOptions:
             raise InputError("--sample and --data_dir: give one of the two.")
         if self.seeds < 1:
             raise InputError(f"--seeds={self.seeds}: must be 1 or more.")
-        if self.processes < 0:
-            raise InputError(f"--processes={self.processes}: must be 0 (as many as there are GPUs) or more.")
         if self.model == "none" and not self.bert_config_file:
             raise InputError("--model=none: give --bert_config_file and --vocab_file for random weights.")

@@ -171,7 +171,7 @@ def duration(seconds: float) -> str:
     >>> duration(42), duration(200), duration(8000)
     ('42 s', '3 min 20 s', '2 h 13 min')
     """
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

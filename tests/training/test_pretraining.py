@@ -476,5 +476,5 @@ def test_the_script_runs_with_an_unquoted_glob_both_names_of_the_config_and_both
     assert "model: google, 2 layers, hidden 16" in printed
     assert "records: 32 to train on, the last 1 kept out for dev" in printed
     source = pretrained.find(tmp_path / "export")
-    assert (source.config.family, source.prefix) == ("google", str(tmp_path / "export" / "albert_model.ckpt"))
+    assert (source.config.family, source.where) == ("google", str(tmp_path / "export" / "albert_model.ckpt"))
     assert read_json(tmp_path / "out" / "eval_results.json").keys() >= SCORES
