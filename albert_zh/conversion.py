@@ -254,7 +254,9 @@ def _probabilities(outputs: dict[str, np.ndarray], names: set[str]) -> dict[str,
         ("sop_logits", "sentence-order head"),
         ("logits", "classifier"),
     ):
-        if head in heads and key in outputs:
+        if head in heads and key in outputs and outputs[key].shape[-1] == 1:  # a number, of which all is to be compared
+            kept[f"answers of the {head}"] = outputs[key]
+        elif head in heads and key in outputs:
             shifted = np.exp(outputs[key] - outputs[key].max(axis=-1, keepdims=True))
             kept[f"probabilities of the {head}"] = shifted / shifted.sum(axis=-1, keepdims=True)
     return kept

@@ -280,6 +280,22 @@ def test_a_google_projection_that_is_not_the_identity_has_no_brightmart_equal(ti
         as_family(model, "brightmart")
 
 
+def test_a_head_that_gives_a_number_is_compared_by_it(tiny_config, tmp_path, monkeypatch):
+    # Its softmax would be 1 whatever the number.
+    pretrained.save_pretrained(AlbertForClassification(tiny_config(), 1), tmp_path / "a")
+    write = LAYOUTS["keras"]
+
+    def wrong(model, folder, names, companions):
+        model.classifier.bias.assign([1e-3])
+        write(model, folder, names, companions)
+        model.classifier.bias.assign([0.0])
+
+    convert(tmp_path / "a", tmp_path / "b", "keras")
+    monkeypatch.setitem(LAYOUTS, "keras", wrong)
+    with pytest.raises(InputError, match="answers of the classifier"):
+        convert(tmp_path / "a", tmp_path / "c", "keras")
+
+
 @pytest.mark.parametrize("to", LAYOUTS)
 def test_a_wrong_conversion_is_found_and_leaves_nothing(to, golden, tmp_path, monkeypatch):
     write = LAYOUTS[to]
