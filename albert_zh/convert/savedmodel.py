@@ -8,7 +8,6 @@ https://www.tensorflow.org/hub/common_saved_model_apis/text: a dict of ``input_w
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,43 +17,27 @@ import keras
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow.core.protobuf import saved_model_pb2
 
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import tensorflow1, tensorflow2
-from albert_zh.convert.precision import full_float32
 from albert_zh.convert.weights import (
     TRANSPOSED,
     WORD,
     Stored,
-    assign,
     block_scope,
     family_of,
     heads_in,
     variable_names,
 )
 from albert_zh.files import InputError
-from albert_zh.models.heads import AlbertModel
 
 INPUTS = {"input_word_ids": "input_ids", "input_mask": "input_mask", "input_type_ids": "segment_ids"}
 _VARIABLES = "variables/variables"
 _OWN = "weights/"
 _BLOCK = block_scope("google", 0, 0)
-#: Operations that reach beyond numbers: files, Python, other machines. No encoder needs one.
-_REACHING = re.compile(
-    r"PyFunc|^(Read|Write)|^Matching|WholeFile|TextFile|FileSystem|Reader|TFRecord|RecordInput|LMDB|Dataset|Iterator|"
-    r"SummaryWriter|CreateSummary|ImportEvent|^Print|^Debug|^ImmutableConst|RemapMatrix|VocabRemapping|UnigramCandidate|"
-    r"DistributedSave|^_?(Host)?(Send|Recv)|Rpc|RemoteCall|^Collective|^Nccl|TPU"
-)
-_NUMBERS_ALL_THE_SAME = frozenset({"ReadVariableOp", "ReadVariableXlaSplitND"})
-#: Operations that only the saver's own functions hold, which nothing but saving and restoring calls.
-_SAVING = frozenset("Save SaveSlices SaveV2 Restore RestoreSlice RestoreV2 MergeV2Checkpoints".split())
-#: What a file without a config can have been trained with; of equals the first.
-_ACTIVATIONS = ("gelu", "relu", "gelu_exact")
 #: What loading and calling somebody else's graph raises, besides TensorFlow's own errors, where it does not fit.
 _FOREIGN_FAULTS = (ValueError, TypeError, AttributeError, LookupError, AssertionError, OSError, RuntimeError)
-#: Largest difference of the hidden states at which two networks are taken to be the same.
-_SAME = 1e-4
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -224,7 +207,7 @@ def _own_name(key: str) -> str | None:
 
 
 def _graph(folder: Path) -> saved_model_pb2.SavedModel:
-    """What ``saved_model.pb`` holds. Raises InputError when it is damaged or would do more than compute."""
+    """What ``saved_model.pb`` holds. Raises InputError when it is missing or damaged."""
     path = folder / "saved_model.pb"
     saved = saved_model_pb2.SavedModel()
     try:
@@ -235,85 +218,75 @@ def _graph(folder: Path) -> saved_model_pb2.SavedModel:
         raise InputError(f"{path}: damaged ({error}). Copy it again.") from error
     if not saved.meta_graphs:
         raise InputError(f"{path}: holds no graph: cut off or damaged. Copy it again.")
-    if reaching := sorted(set().union(*map(_reaching, saved.meta_graphs))):
-        raise InputError(
-            f"{path}: its graph holds {', '.join(reaching)}, which no encoder needs: reading or writing files, or "
-            "running code. It is not loaded; check where it comes from."
-        )
     return saved
 
 
-def _reaching(meta: meta_graph_pb2.MetaGraphDef) -> set[str]:
-    """Operations of a graph that do more than compute; saving and restoring, where nothing but the saver calls it."""
-    functions = {function.signature.name: function for function in meta.graph_def.library.function}
-    called = set(meta.object_graph_def.concrete_functions)
-    for function in functions.values():
-        called |= {value.func.name for node in function.node_def for value in node.attr.values()}
-        called |= {each.name for node in function.node_def for value in node.attr.values() for each in value.list.func}
-    nodes = [*meta.graph_def.node, *(node for function in functions.values() for node in function.node_def)]
-    found = {node.op for node in nodes if _REACHING.search(node.op)} - _NUMBERS_ALL_THE_SAME
-    for name in called & functions.keys():
-        found |= {node.op for node in functions[name].node_def} & _SAVING
-    return found
-
-
-@full_float32()
 def infer_config(folder: str | os.PathLike[str], stored: Stored) -> AlbertConfig:
-    """The config of a SavedModel without one: sizes from its shapes, the rest from running it.
+    """The config of a SavedModel without one: sizes from its shapes, the rest from its graph, which is not run.
 
-    The number of layers is that of its ``encoder_outputs``; the activation is the one with which this package's
-    network comes nearest to the same numbers. What was dropped in its training leaves no trace: the config says 0.
+    The number of layers is that of its ``encoder_outputs``; the activation is told by the operations of its functions:
+    Erf, Relu, or more than the pooler's Tanh. What was dropped in its training leaves no trace: the config says 0.
 
     Raises:
-        InputError: it is no ALBERT, does not tell the number of heads, cannot be run, does not give each layer's
-            output, or no activation gives its numbers.
+        InputError: it is no ALBERT, or does not tell its heads, layers or activation.
     """
     need = "Give its config with --bert_config_file."
     shapes = stored.shapes
     if family_of(shapes, stored.where) != "google" or "num_attention_heads" not in stored.known:
         raise InputError(f"{folder}: no config beside it, and its weights do not tell the number of heads. {need}")
+    saved = _graph(Path(folder))
+    layers, activation = _layers(saved), _activation(saved)
+    if layers is None:
+        raise InputError(f"{folder}: no config beside it, and it does not give the output of each layer. {need}")
+    if activation is None:
+        raise InputError(f"{folder}: no config beside it, and its graph holds no known activation. {need}")
     try:
-        sizes = AlbertConfig(
+        return AlbertConfig(
             vocab_size=shapes[WORD][0],
             embedding_size=shapes[WORD][1],
             hidden_size=shapes[f"{_BLOCK}/LayerNorm/gamma"][0],
-            num_hidden_layers=1,
+            num_hidden_layers=layers,
             num_attention_heads=stored.known["num_attention_heads"][0],
             intermediate_size=shapes[f"{_BLOCK}/ffn_1/intermediate/dense/kernel"][1],
             max_position_embeddings=shapes["bert/embeddings/position_embeddings"][0],
             type_vocab_size=shapes["bert/embeddings/token_type_embeddings"][0],
+            hidden_act=activation,
             family="google",
         )
     except (KeyError, IndexError) as error:
         raise InputError(f"{folder}: no config beside it, and its weights are not all of an ALBERT. {need}") from error
-    inputs = _probe(sizes)
-    outputs = run(folder, inputs)
-    layers, theirs = outputs.get("encoder_outputs"), outputs.get("sequence_output")
-    if not layers or theirs is None:
-        raise InputError(f"{folder}: no config beside it, and it does not give the output of each layer. {need}")
-    differences = {}
-    for activation in _ACTIVATIONS:
-        model = AlbertModel(sizes.replace(num_hidden_layers=len(layers), hidden_act=activation))
-        assign(model, stored)
-        ours = np.asarray(model({INPUTS[name]: value for name, value in inputs.items()})["sequence_output"])
-        differences[model.config] = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else np.inf
-    nearest = min(differences, key=differences.__getitem__)
-    if not differences[nearest] < _SAME:
-        raise InputError(f"{folder}: none of the activations {', '.join(_ACTIVATIONS)} gives its numbers. {need}")
-    return nearest
 
 
-def _probe(config: AlbertConfig) -> dict[str, np.ndarray]:
-    """Two rows of random tokens, the second padded, of two segments where the network has them."""
-    length = min(12, config.max_position_embeddings)
-    ids = np.random.default_rng(0).integers(0, config.vocab_size, (2, length), np.int32)
-    mask = (np.arange(length) < np.array([[length], [max(1, length - 4)]])).astype(np.int32)
-    segments = (np.arange(length) >= length // 2) * mask * min(1, config.type_vocab_size - 1)
-    return {"input_word_ids": ids, "input_mask": mask, "input_type_ids": segments}
+def _layers(saved: saved_model_pb2.SavedModel) -> int | None:
+    """How many outputs its functions list as ``encoder_outputs``; None where none does or they differ."""
+    counts = set()
+    for meta in saved.meta_graphs:
+        for function in meta.object_graph_def.concrete_functions.values():
+            outputs = function.output_signature.dict_value.fields
+            if "encoder_outputs" in outputs:
+                listed = outputs["encoder_outputs"]
+                counts.add(len(listed.list_value.values) or len(listed.tuple_value.values))
+    return counts.pop() if len(counts) == 1 and counts != {0} else None
+
+
+def _activation(saved: saved_model_pb2.SavedModel) -> str | None:
+    """The activation whose operation its functions hold; None where that is not one alone."""
+    operations = [
+        [node.op for node in function.node_def]
+        for meta in saved.meta_graphs
+        for function in meta.graph_def.library.function
+    ]
+    every = {operation for held in operations for operation in held}
+    marks = (("gelu_exact", {"Erf", "Erfc"}), ("relu", {"Relu"}))
+    found = {name for name, operations_of in marks if operations_of & every}
+    if not found and any(held.count("Tanh") > 1 for held in operations):  # the pooler's is one
+        found = {"gelu"}
+    return found.pop() if len(found) == 1 else None
 
 
 def run(folder: str | os.PathLike[str], inputs: Mapping[str, np.ndarray], part: str = "") -> dict[str, Any]:
-    """What a SavedModel gives: it is loaded and run as anybody else would.
+    """What a SavedModel gives: it is loaded and run as anybody else would. A SavedModel is a program: run none but
+    one that this package has just written.
 
     Args:
         folder: of the SavedModel.
@@ -324,9 +297,8 @@ def run(folder: str | os.PathLike[str], inputs: Mapping[str, np.ndarray], part: 
         Its outputs by name: arrays, and lists of them.
 
     Raises:
-        InputError: it would do more than compute, or cannot be called with a dict of these inputs.
+        InputError: it cannot be called with a dict of these inputs.
     """
-    _graph(Path(folder))
     tensors = {name: tf.convert_to_tensor(value, tf.int32) for name, value in inputs.items()}
     try:
         loaded = tf.saved_model.load(str(folder))
@@ -336,5 +308,4 @@ def run(folder: str | os.PathLike[str], inputs: Mapping[str, np.ndarray], part: 
         raise InputError(
             f"{folder}: cannot be run as an encoder of TF Hub: a dict of {', '.join(inputs)} in, a dict out "
             f"({str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__}). "
-            "Give its config with --bert_config_file."
         ) from error

@@ -196,10 +196,9 @@ def test_a_step_against_the_gradient_lowers_the_loss(loaded):
         logits = loaded.classifier(inputs, training=training)["logits"]
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
-    before = loss(False)
-    with tf.GradientTape() as tape:
-        dropped = loss(True)
-    for variable, gradient in zip(variables, tape.gradient(dropped, variables), strict=True):
+    with tf.GradientTape() as tape:  # without dropout, whose masks are another draw each time
+        before = loss(False)
+    for variable, gradient in zip(variables, tape.gradient(before, variables), strict=True):
         variable.assign_sub(0.01 * tf.convert_to_tensor(gradient))
     assert loss(False) < before - 1e-3
 
@@ -309,7 +308,7 @@ def test_an_encoder_of_tf_hub_loads_without_a_config(output, golden, tmp_path):
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu_exact"])
-def test_its_activation_is_told_by_its_numbers(activation, golden, tmp_path):
+def test_its_activation_is_told_by_its_operations(activation, golden, tmp_path):
     folder = Foreign(golden, activation).save(tmp_path / "m")
     model = load_pretrained(folder, say=lambda _: None)
     assert model.config.hidden_act == activation
@@ -319,9 +318,9 @@ def test_its_activation_is_told_by_its_numbers(activation, golden, tmp_path):
     np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)
 
 
-def test_one_whose_numbers_are_no_known_activation_s_is_refused(golden, tmp_path):
+def test_one_of_no_known_activation_is_refused(golden, tmp_path):
     folder = Foreign(golden, "swish").save(tmp_path / "m")
-    with pytest.raises(InputError, match=r"none of the activations gelu, relu, gelu_exact gives its numbers"):
+    with pytest.raises(InputError, match=r"its graph holds no known activation\. Give its config with --bert_config"):
         load_pretrained(folder)
 
 
@@ -338,12 +337,10 @@ def test_one_that_answers_with_lists_or_without_its_layers_needs_its_config(gold
         return {name: outputs[name] for name in ("pooled_output", "sequence_output")}
 
     lists = [tf.TensorSpec((None, None), tf.int32, name=name) for name in THEIRS]
-    for name, encode, specs, said in (
-        ("lists", in_order, lists, r"cannot be run as an encoder of TF Hub: a dict of input_word_ids, .*"),
-        ("layers", without_layers, None, r"does not give the output of each layer\. "),
-    ):
+    said = r"does not give the output of each layer\. Give its config with --bert_config_file"
+    for name, encode, specs in (("lists", in_order, lists), ("layers", without_layers, None)):
         folder = encoder.save(tmp_path / name, encode, inputs=specs)
-        with pytest.raises(InputError, match=said + "Give its config with --bert_config_file"):
+        with pytest.raises(InputError, match=said):
             load_pretrained(folder)
         model = load_pretrained(folder, config, say=lambda _: None)
         ours = model({ours: expected[ours].astype(np.int32) for ours in THEIRS.values()})
@@ -369,10 +366,6 @@ def write_file(target, x):
     return x
 
 
-def read_file(target, x):
-    return x + tf.cast(tf.strings.length(tf.io.read_file(__file__)), tf.float32)
-
-
 def run_python(target, x):
     return tf.ensure_shape(tf.numpy_function(lambda x: target.write_text("ran") and x, [x], tf.float32), x.shape)
 
@@ -396,38 +389,18 @@ def save_in_a_function_of_its_own(target, x):
 
 
 @pytest.mark.parametrize(
-    ("act", "operation"),
-    [
-        (write_file, "WriteFile"),
-        (read_file, "ReadFile"),
-        (run_python, "PyFunc"),
-        (run_eager_python, "EagerPyFunc"),
-        (print_to_file, "PrintV2"),
-        (save_to_file, "SaveV2"),
-        (save_in_a_function_of_its_own, "SaveV2"),
-    ],
+    "act", [write_file, run_python, run_eager_python, print_to_file, save_to_file, save_in_a_function_of_its_own]
 )
-def test_a_graph_that_reaches_beyond_numbers_is_refused_before_anything_of_it_runs(act, operation, golden, tmp_path):
+def test_whatever_a_graph_would_do_is_not_done_for_its_weights_and_config(act, golden, tmp_path):
     encoder = Foreign(golden)
 
     def encode(inputs):
         outputs = encoder.encode(inputs)
         return {**outputs, "sequence_output": act(tmp_path / "target", outputs["sequence_output"])}
 
-    folder = encoder.save(tmp_path / "m", encode)
-    with pytest.raises(InputError, match=rf"saved_model\.pb: its graph holds {operation}, which no encoder needs"):
-        load_pretrained(folder)
-    with pytest.raises(InputError, match="It is not loaded; check where it comes from"):
-        savedmodel.run(folder, random_inputs(1, 4))
+    model = load_pretrained(encoder.save(tmp_path / "m", encode), say=lambda _: None)
+    assert (model.config.num_hidden_layers, model.config.hidden_act) == (4, "gelu")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m"]
-
-
-def test_an_operation_nobody_knows_is_refused_without_a_crash(golden, tmp_path):
-    folder = Foreign(golden).save(tmp_path / "m")
-    pb = folder / "saved_model.pb"
-    pb.write_bytes(pb.read_bytes().replace(b"Tanh", b"Tahn"))
-    with pytest.raises(InputError, match=r"cannot be run as an encoder of TF Hub.*Tahn"):
-        load_pretrained(folder)
 
 
 @pytest.fixture
