@@ -20,19 +20,7 @@ _IGNORED_KEYS = frozenset(
     "net_structure_type gap_size num_memory_blocks down_scale_factor layers_to_keep directionality pooler_fc_size "
     "pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type".split()
 )
-#: Keys of Hugging Face's ``config.json`` that carry nothing the network needs; the last lines, how text is generated
-#: and the like, stand in those written until 2020.
-_HUGGINGFACE_KEYS = frozenset(
-    "model_type architectures transformers_version torch_dtype dtype pad_token_id bos_token_id eos_token_id "
-    "sep_token_id position_embedding_type classifier_dropout_prob classifier_dropout output_past use_cache num_labels "
-    "id2label label2id problem_type tie_word_embeddings tokenizer_class finetuning_task _name_or_path "
-    "output_attentions output_hidden_states return_dict torchscript use_bfloat16 pruned_heads xla_device "
-    "chunk_size_feed_forward gradient_checkpointing is_decoder is_encoder_decoder add_cross_attention "
-    "decoder_start_token_id eos_token_ids max_length min_length do_sample early_stopping num_beams temperature top_k "
-    "top_p repetition_penalty length_penalty no_repeat_ngram_size bad_words_ids num_return_sequences prefix "
-    "task_specific_params".split()
-)
-#: Of these one is in every ``config.json``; ``model_type`` since transformers 2.4.
+#: One of these is in every ``config.json`` of Hugging Face's; ``model_type`` since transformers 2.4.
 _HUGGINGFACE_MARKS = frozenset({"model_type", "output_hidden_states", "torchscript", "pruned_heads"})
 _ALIASES = {"num_inner_groups": "inner_group_num"}
 _GOOGLE_MARKS = frozenset(
@@ -99,8 +87,12 @@ class AlbertConfig:
                 f"config: hidden_size {self.hidden_size} is not a multiple of "
                 f"num_attention_heads {self.num_attention_heads}. Use the JSON that belongs to the checkpoint."
             )
-        if self.num_hidden_layers > MAX_LAYERS:
-            raise InputError(f"config: num_hidden_layers is {self.num_hidden_layers:,}, more than {MAX_LAYERS:,}.")
+        for name, count in (
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_hidden_groups * inner_group_num", self.num_hidden_groups * self.inner_group_num),
+        ):
+            if count > MAX_LAYERS:
+                raise InputError(f"config: {name} is {count:,}, more than {MAX_LAYERS:,}.")
         used = {self.group_of(layer) for layer in range(self.num_hidden_layers)}
         idle = next((group for group in range(self.num_hidden_groups) if group not in used), None)
         if idle is not None:  # more groups than layers, or, as for 22 of each, rounding in the published rule
@@ -141,13 +133,12 @@ class AlbertConfig:
             raise InputError(f"{where}: a JSON {type(values).__name__}, not an object of config keys.")
         fields = {field.name: field for field in dataclasses.fields(cls)}
         of_hugging_face = bool(_HUGGINGFACE_MARKS & set(values))
-        ignored = _IGNORED_KEYS | (_HUGGINGFACE_KEYS if of_hugging_face else frozenset())
         known: dict[str, Any] = {}
         for key, value in values.items():
             name = _ALIASES.get(key, key)
             if name in fields:
                 known[name] = value
-            elif key not in ignored:
+            elif key not in _IGNORED_KEYS and not of_hugging_face:  # whose versions keep adding keys of no effect
                 near = difflib.get_close_matches(key, list(fields), n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else " Remove it."
                 raise InputError(f"{where}: unknown key {key!r}.{hint}")
@@ -169,6 +160,12 @@ class AlbertConfig:
             return cls(**known)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
+
+    @staticmethod
+    def stated_family(values: dict[str, Any]) -> str | None:
+        """The family that a published JSON names, or marks by a key that only google's have; None: it tells none."""
+        marked = _GOOGLE_MARKS & set(values) or _HUGGINGFACE_MARKS & set(values)
+        return values.get("family", "google" if marked else None)
 
     @classmethod
     def from_json(cls, path: str | os.PathLike[str]) -> AlbertConfig:

@@ -6,6 +6,7 @@ import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from albert_zh.convert.families import as_family
 from albert_zh.convert.families import refusal as family_refusal
 from albert_zh.convert.options import ConvertOptions
 from albert_zh.convert.precision import full_float32
-from albert_zh.convert.weights import LoadReport, heads_in, variable_names
+from albert_zh.convert.weights import LoadReport, arrays_of, heads_in, variable_names
 from albert_zh.files import InputError, atomic_folder, read_json
 from albert_zh.models.heads import AlbertForPretraining
 from albert_zh.text.tokenizer import load_tokenizer
@@ -39,9 +40,7 @@ def run(options: ConvertOptions) -> Path:
     """
     folder, checkpoint = _target(options)
     source = pretrained.find(options.source, options.bert_config_file or None)
-    if source.folder.resolve() == folder.resolve():
-        raise InputError(f"{folder}: is the folder of the source. Name another folder.")
-    pretrained.check_replaceable(folder)
+    _check_target(folder, source, options)
     family = _family(options, source)
     model, report = pretrained.load(source, bare=True)
     print(report, flush=True)
@@ -55,6 +54,7 @@ def run(options: ConvertOptions) -> Path:
         task = source.folder / TASK_FILE
         if task.is_file():
             shutil.copyfile(task, temporary / TASK_FILE)
+        _check_arrays(converted, temporary, names, folder)
         with full_float32():
             verdict = _compare(model, temporary, options, names)
         if not verdict.good:
@@ -64,7 +64,7 @@ def run(options: ConvertOptions) -> Path:
             )
         files = sorted(path.name for path in temporary.iterdir())
     print(f"written: {folder} ({', '.join(files)})")
-    for line in _left_out(report, converted, names, options, companions):
+    for line in _left_out(report, converted, names, options, companions, task.is_file()):
         print(f"  {line}")
     print(verdict)
     return folder
@@ -80,6 +80,32 @@ def _target(options: ConvertOptions) -> tuple[Path, str]:
             print(f"note: the weights are written as {target.with_name('model.safetensors')}, which PyTorch reads too")
         return target.parent, tensorflow2.CHECKPOINT
     return target, tensorflow2.CHECKPOINT
+
+
+def _check_target(folder: Path, source: pretrained.Source, options: ConvertOptions) -> None:
+    """Raises InputError where writing would take something away, or cannot be done."""
+    real = folder.resolve()
+    if source.folder.resolve().is_relative_to(real):
+        raise InputError(f"{folder}: is, or holds, the folder of the source. Name another folder.")
+    if Path.cwd().is_relative_to(real):
+        raise InputError(f"{folder}: is, or holds, the working folder. Name a new folder in it, such as converted.")
+    if folder.is_symlink():
+        raise InputError(f"{folder}: is a link, to {real}. Name a folder.")
+    pretrained.check_replaceable(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not options.overwrite:
+        raise InputError(f"{folder}: holds a model already. Name another folder, or replace it with --overwrite=true.")
+
+
+def _check_arrays(model: keras.Model, written: Path, names: set[str], folder: Path) -> None:
+    """Raises InputError unless the arrays read from what was written for ``folder`` are, bit for bit, the model's."""
+    stored = pretrained.find(written).stored
+    held = stored.read([name for name in stored.shapes if name in names])
+    for name, array in arrays_of(model, names).items():
+        if name not in held or not np.array_equal(held[name], array):
+            raise InputError(
+                f"{folder}: not written: {name} read again is not what was to be written. This is a fault of this "
+                "project or of the machine; please report it."
+            )
 
 
 def _family(options: ConvertOptions, source: pretrained.Source) -> str:
@@ -107,8 +133,7 @@ def _family_note(model: keras.Model, converted: keras.Model) -> str:
 
 
 def _companions(options: ConvertOptions, source: pretrained.Source, checkpoint: str) -> pretrained.Companions:
-    task = source.folder / TASK_FILE
-    about = read_json(task) if task.is_file() else {}
+    about = _about(source)
     given = options.spm_model_file or options.vocab_file
     flag = "--spm_model_file" if options.spm_model_file else "--vocab_file"
     vocabulary = None
@@ -117,11 +142,47 @@ def _companions(options: ConvertOptions, source: pretrained.Source, checkpoint: 
         _check_vocabulary(vocabulary, source)
     return pretrained.Companions(
         vocabulary=vocabulary,
-        lower_case=about.get("lower_case", options.do_lower_case),
-        label_names=tuple(about.get("label_names", ())),
+        lower_case=about.lower_case if options.do_lower_case is None else options.do_lower_case,
+        label_names=about.label_names,
         root=options.checkpoint_model_name,
         checkpoint=checkpoint,
     )
+
+
+@dataclass(frozen=True)
+class _About:
+    """What lies beside the weights of a source and goes with it: lower-casing, names of a classifier's classes."""
+
+    lower_case: bool = True
+    label_names: tuple[str, ...] = ()
+
+
+def _about(source: pretrained.Source) -> _About:
+    """As ``task.json`` says, else Hugging Face's files, else a SavedModel's variable.
+
+    Raises:
+        InputError: one of these files is not what it should be.
+    """
+    task, config, tokenizer = (source.folder / name for name in (TASK_FILE, "config.json", "tokenizer_config.json"))
+    if task.is_file():
+        said = _object(task)
+        lower_case, names = said.get("lower_case", True), said.get("label_names", [])
+    else:
+        lower_case = _object(tokenizer).get("do_lower_case", True) if tokenizer.is_file() else True
+        if source.stored.layout == "savedmodel":
+            lower_case = savedmodel.lower_case(source.folder)
+        by_number = _object(config).get("id2label", {}) if source.stored.layout == "huggingface" else {}
+        names = [by_number.get(str(number)) for number in range(source.classes or 0)] if by_number else []
+    if not isinstance(lower_case, bool) or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise InputError(f"{source.folder}: its label names are no texts, or lower_case is neither true nor false.")
+    return _About(lower_case, tuple(names))
+
+
+def _object(path: Path) -> dict[str, Any]:
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: a JSON {type(values).__name__}, not an object.")
+    return values
 
 
 def _check_vocabulary(vocabulary: Path, source: pretrained.Source) -> None:
@@ -141,6 +202,7 @@ def _left_out(
     names: set[str],
     options: ConvertOptions,
     companions: pretrained.Companions,
+    has_task: bool,
 ) -> list[str]:
     """What a reader of the target will not find there, one line each."""
     lines = []
@@ -152,6 +214,10 @@ def _left_out(
     if absent:
         fate = "freshly initialised in it" if options.to == "keras" else "not in it"
         lines.append(f"the source lacks the {', the '.join(heads_in(absent))}: {fate}")
+    if not companions.lower_case and options.to not in ("huggingface", "savedmodel"):
+        lines.append("not in it: that its tokenizer keeps capitals. Use it with --do_lower_case=false")
+    if companions.label_names and options.to != "huggingface" and not has_task:
+        lines.append(f"not carried over: the names of the classes, {', '.join(companions.label_names)}")
     if companions.vocabulary is None:
         lines.append("no vocabulary is known: none written. Name it with --vocab_file or --spm_model_file")
     return lines

@@ -118,6 +118,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise InputError(
             f"{os.fspath(path)}:{error.lineno}: not JSON ({error.msg} at column {error.colno}). Fix the file."
         ) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
+        raise InputError(f"{os.fspath(path)}: not a JSON file of this kind ({error}). Fix the file.") from error
 
 
 @contextlib.contextmanager
@@ -136,7 +138,7 @@ def atomic_writer(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
+            os.chmod(temporary, 0o666 & ~umask())
             os.replace(temporary, path)
             _sync_folder(path.parent)
         except BaseException:
@@ -162,7 +164,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 if file.is_file():
                     with open(file, "rb") as stream:
                         os.fsync(stream.fileno())
-            os.chmod(temporary, 0o777 & ~_umask())
+            os.chmod(temporary, 0o777 & ~umask())
             if path.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
                 os.replace(path, old)
@@ -247,7 +249,8 @@ def explained(path: str | os.PathLike[str]) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written: {reasons[error.errno]}.") from error
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The rights that new files of this process do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

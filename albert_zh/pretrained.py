@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,17 @@ import keras
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import huggingface, keras_file, savedmodel, tensorflow1, tensorflow2
 from albert_zh.convert.families import as_family
-from albert_zh.convert.weights import CLASSIFIER_KERNEL, LoadReport, Stored, adapt_config, assign, heads_in, warm_start
-from albert_zh.files import InputError, atomic_folder, atomic_writer, sha256
+from albert_zh.convert.weights import (
+    CLASSIFIER_KERNEL,
+    LoadReport,
+    Stored,
+    adapt_config,
+    assign,
+    family_of,
+    heads_in,
+    warm_start,
+)
+from albert_zh.files import InputError, atomic_folder, atomic_writer, read_json, sha256
 from albert_zh.locate import CHECKPOINT, locate
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
 from albert_zh.text.huggingface import write_tokenizer_files
@@ -85,6 +94,12 @@ def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | Non
         config = stored.config
     elif configs:
         config = AlbertConfig.from_json(configs[0])
+        stated, family = AlbertConfig.stated_family(read_json(configs[0])), family_of(stored.shapes, stored.where)
+        if stated not in (None, family):
+            raise InputError(
+                f"{configs[0]}: a config of the {stated} family, but {stored.where} holds weights of the {family} "
+                "family, which is another network. Use the JSON that came with the checkpoint."
+            )
     elif stored.layout == "savedmodel":
         config = savedmodel.infer_config(located.folder, stored)
     else:
@@ -93,11 +108,10 @@ def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | Non
             f"Give it with --bert_config_file{_fitting(stored)}."
         )
     vocabularies = [found for folder in folders if (found := _candidates(folder, _VOCABULARY_PATTERNS))]
-    config = adapt_config(config, stored)
     refused = REFUSALS.get(stored.layout)
-    if refused and (reason := refused(config)):
+    if refused and (reason := refused(config.replace(family="google", ln_type="postln"))):
         raise InputError(f"{stored.where}: the config is of a network that this layout cannot hold: {reason}.")
-    return Source(stored, located.folder, config, tuple(vocabularies[0]) if vocabularies else ())
+    return Source(stored, located.folder, adapt_config(config, stored), tuple(vocabularies[0]) if vocabularies else ())
 
 
 def _fitting(stored: Stored) -> str:
@@ -269,7 +283,7 @@ def check_replaceable(folder: str | os.PathLike[str]) -> None:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: a file, where a folder is to be written. Name another folder.")
-    others = sorted(file.name for file in folder.glob("*") if not _OWN_FILE.match(file.name))
+    others = sorted(str(file.relative_to(folder)) for file in _not_of_a_model(folder))
     if others:
         raise InputError(
             f"{folder}: would be replaced by the model, but holds other files ({', '.join(others[:3])}"
@@ -354,9 +368,26 @@ LAYOUTS = {
 FAMILIES_HELD = {"tf2": "google", "huggingface": "google"}
 #: What says of a config of that family why a layout cannot hold its model.
 REFUSALS = {"tf2": tensorflow2.refusal, "huggingface": huggingface.refusal}
-#: What these write, and what belongs to a fine-tuned model.
+
+
+def _not_of_a_model(folder: Path) -> Iterator[Path]:
+    """Files and folders in a folder that no layout writes."""
+    saved_model = (folder / "saved_model.pb").is_file()
+    for path in folder.glob("*"):
+        if path.is_dir() and saved_model and path.name in _OWN_FOLDERS:
+            yield from (file for file in path.rglob("*") if not _OWN_FOLDERS[path.name].match(file.name))
+        elif path.is_dir() or not _OWN_FILE.match(path.name):
+            yield path
+
+
+#: The folders of a SavedModel, and the files that lie in them.
+_OWN_FOLDERS = {
+    "variables": re.compile(r"variables\.(index|data-\d{5}-of-\d{5})$"),
+    "assets": re.compile(r"vocab\w*\.txt$|[\w.-]+\.model$|albert_config\.json$"),
+}
+#: What the layouts write, and what belongs to a fine-tuned model.
 _OWN_FILE = re.compile(
     r".*\.ckpt(-\d+)?\.(index|meta|data-\d{5}-of-\d{5})$|(albert_config|config|tokenizer|tokenizer_config|"
     r"special_tokens_map|task)\.json$|vocab\.txt$|(spm|spiece)\.model$|model\.(safetensors|keras)$|"
-    r"(saved_model|fingerprint)\.pb$|(variables|assets)$"
+    r"(saved_model|fingerprint)\.pb$"
 )

@@ -237,3 +237,17 @@ def test_any_valid_config_equals_the_one_read_from_its_dict(heads, head_size, la
     )
     assert AlbertConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert config.head_size == head_size
+
+
+def test_what_hugging_face_adds_to_its_config_does_no_harm():
+    values = NEEDED | {"model_type": "albert", "_attn_implementation_autoset": True, "forced_eos_token_id": None}
+    assert AlbertConfig.from_dict(values).family == "google"
+    with pytest.raises(InputError, match="unknown key 'forced_eos_token_id'"):
+        AlbertConfig.from_dict(NEEDED | {"forced_eos_token_id": None})
+
+
+def test_a_json_too_deep_or_with_an_endless_number_is_refused(tmp_path):
+    for text in ("[" * 200_000, '{"vocab_size": ' + "9" * 5000 + "}"):
+        (tmp_path / "c.json").write_text(text)
+        with pytest.raises(InputError, match=r"c\.json: not a JSON file of this kind"):
+            AlbertConfig.from_json(tmp_path / "c.json")

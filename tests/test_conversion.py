@@ -290,15 +290,21 @@ def test_a_head_that_gives_a_number_is_compared_by_it(tiny_config, tmp_path, mon
         write(model, folder, names, companions)
         model.classifier.bias.assign([0.0])
 
+    monkeypatch.setattr(conversion, "_check_arrays", lambda *_: None)
     convert(tmp_path / "a", tmp_path / "b", "keras")
     monkeypatch.setitem(LAYOUTS, "keras", wrong)
     with pytest.raises(InputError, match="answers of the classifier"):
         convert(tmp_path / "a", tmp_path / "c", "keras")
 
 
+@pytest.mark.parametrize("by", ["arrays", "numbers"])
 @pytest.mark.parametrize("to", LAYOUTS)
-def test_a_wrong_conversion_is_found_and_leaves_nothing(to, golden, tmp_path, monkeypatch):
+def test_a_wrong_conversion_is_found_by_its_arrays_and_by_its_numbers_and_leaves_nothing(
+    by, to, golden, tmp_path, monkeypatch
+):
     write = LAYOUTS[to]
+    if by == "numbers":
+        monkeypatch.setattr(conversion, "_check_arrays", lambda *_: None)
 
     def wrong(model, folder, names, companions):
         bias = model.encoder.pooler.bias
@@ -308,7 +314,8 @@ def test_a_wrong_conversion_is_found_and_leaves_nothing(to, golden, tmp_path, mo
         bias.assign(before)
 
     monkeypatch.setitem(LAYOUTS, to, wrong)
-    with pytest.raises(InputError, match=r"not written: .* is not .*pooled output.*please report it"):
+    said = {"arrays": r"bert/pooler/dense/bias read again is not", "numbers": r" is not .*pooled output"}[by]
+    with pytest.raises(InputError, match=rf"out: not written: .*{said}.*please report it"):
         convert(golden / "google_1group", tmp_path / "out", to)
     assert [path.name for path in tmp_path.iterdir()] == []
 
@@ -339,15 +346,83 @@ def test_not_a_number_is_no_agreement():
 
 def test_the_target_may_hold_nothing_else_and_not_be_the_source(golden, tmp_path):
     source = shutil.copytree(golden / "google_1group", tmp_path / "source")
-    with pytest.raises(InputError, match="is the folder of the source"):
+    with pytest.raises(InputError, match="is, or holds, the folder of the source"):
         convert(source, source, "tf2")
     (tmp_path / "held").mkdir()
     (tmp_path / "held" / "thesis.doc").write_text("mine")
     with pytest.raises(InputError, match=r"holds other files \(thesis\.doc\)"):
         convert(source, tmp_path / "held", "tf2")
-    for layout in LAYOUTS:  # but an older conversion is replaced, whatever its layout
-        convert(source, tmp_path / "out", layout)
+    convert(source, tmp_path / "out", "tf2")
+    with pytest.raises(InputError, match=r"holds a model already\. .*--overwrite=true"):
+        convert(source, tmp_path / "out", "tf1")
+    for layout in LAYOUTS:  # asked for, an older conversion is replaced, whatever its layout
+        convert(source, tmp_path / "out", layout, overwrite=True)
         assert find(tmp_path / "out").stored.layout == layout
+    # A folder of the same name as one of a model's holds what it holds.
+    for name in ("assets", "variables"):
+        (tmp_path / "site" / name).mkdir(parents=True)
+        (tmp_path / "site" / name / "photo.jpg").write_bytes(b"mine")
+    (tmp_path / "site" / "config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"holds other files \(assets, variables\)"):
+        convert(source, tmp_path / "site", "tf1", overwrite=True)
+    convert(source, tmp_path / "saved", "savedmodel")
+    (tmp_path / "saved" / "assets" / "photo.jpg").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"holds other files \(assets/photo\.jpg\)"):
+        convert(source, tmp_path / "saved", "tf1", overwrite=True)
+    with pytest.raises(InputError, match="is, or holds, the folder of the source"):
+        convert(source, tmp_path, "tf1", overwrite=True)
+
+
+def test_the_working_folder_and_a_link_are_no_targets(golden, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    monkeypatch.chdir(tmp_path / "here")
+    for target, said in ((".", "is, or holds, the working folder"), (tmp_path / "link", "is a link")):
+        with pytest.raises(InputError, match=said):
+            convert(golden / "google_1group", target, "tf1")
+
+
+def test_lower_casing_and_the_names_of_classes_go_along_or_are_listed(tiny_config, vocabulary, tmp_path, capsys):
+    model = randomised(AlbertForClassification(tiny_config(family="google"), 2))
+    pretrained.save_pretrained(model, tmp_path / "a", vocabulary=vocabulary)
+    convert(tmp_path / "a", tmp_path / "cased", "huggingface", do_lower_case=False)
+    config = json.loads((tmp_path / "cased" / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "cased" / "config.json").write_text(
+        json.dumps(config | {"id2label": {"0": "差评", "1": "好评"}}), encoding="utf-8"
+    )
+    convert(tmp_path / "cased", tmp_path / "again", "huggingface")
+    written = json.loads((tmp_path / "again" / "config.json").read_text(encoding="utf-8"))
+    assert written["id2label"] == {"0": "差评", "1": "好评"}
+    assert json.loads((tmp_path / "again" / "tokenizer_config.json").read_text())["do_lower_case"] is False
+    capsys.readouterr()
+    convert(tmp_path / "cased", tmp_path / "tf1", "tf1")
+    said = capsys.readouterr().out
+    assert "not carried over: the names of the classes, 差评, 好评" in said
+    assert "not in it: that its tokenizer keeps capitals" in said
+    convert(tmp_path / "cased", tmp_path / "saved", "savedmodel")
+    convert(tmp_path / "saved", tmp_path / "back", "huggingface")
+    assert json.loads((tmp_path / "back" / "tokenizer_config.json").read_text())["do_lower_case"] is False
+
+
+@pytest.mark.parametrize("about", ["[1, 2]", '{"label_names": 5}', '{"lower_case": "no"}'])
+def test_a_task_json_that_is_none_is_refused(about, finetuned, tmp_path):
+    (finetuned / "task.json").write_text(about)
+    with pytest.raises(InputError, match=r"not an object|its label names are no texts"):
+        convert(finetuned, tmp_path / "out", "tf2")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [{"random_seed": -1}, {"vocab_file": "a", "spm_model_file": "b"}])
+def test_options_without_sense_are_refused(options):
+    with pytest.raises(InputError, match=r"must be 0 or more|give the one that belongs"):
+        ConvertOptions(source="a", target="b", to="tf1", **options)
+
+
+def test_everybody_may_read_what_is_written(golden, tmp_path):
+    for layout in LAYOUTS:
+        convert(golden / "google_1group", tmp_path / layout, layout)
+        modes = {path.name: path.stat().st_mode & 0o044 for path in (tmp_path / layout).rglob("*")}
+        assert set(modes.values()) == {0o044}, modes
 
 
 def test_weights_of_half_of_the_vocabulary_are_refused_before_anything_is_written(golden, tmp_path):

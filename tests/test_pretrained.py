@@ -65,13 +65,20 @@ def test_a_published_folder_loads_with_its_family_and_both_heads(name, golden):
     assert "not in it" not in said
 
 
-@pytest.mark.parametrize(
-    ("weights", "json_of"), [("brightmart_postln", "google_1group"), ("google_1group", "brightmart_postln")]
-)
-def test_the_checkpoint_s_family_wins_over_the_json_s(weights, json_of, golden):
-    model, _ = load(golden / weights, golden / json_of / "albert_config.json")
-    assert model.config.family == weights.split("_")[0]
-    assert_same_weights(model, load(golden / weights)[0])
+def test_the_checkpoint_s_family_is_taken_where_the_json_tells_none(golden):
+    model, _ = load(golden / "google_1group", golden / "brightmart_postln" / "albert_config.json")
+    assert model.config.family == "google"
+    assert_same_weights(model, load(golden / "google_1group")[0])
+
+
+@pytest.mark.parametrize("stated", [{"family": "google"}, {"num_hidden_groups": 1}, {"net_structure_type": 0}])
+def test_a_json_that_states_the_other_family_is_refused_naming_both(stated, golden, tmp_path):
+    values = json.loads((golden / "brightmart_postln" / "albert_config.json").read_text(encoding="utf-8"))
+    values.pop("ln_type", None)
+    (tmp_path / "other.json").write_text(json.dumps(values | stated), encoding="utf-8")
+    said = r"other\.json: a config of the google family, but .* holds weights of the brightmart family"
+    with pytest.raises(InputError, match=said):
+        load(golden / "brightmart_postln", tmp_path / "other.json")
 
 
 def test_a_config_of_another_size_is_refused_naming_family_variable_and_shapes(golden):

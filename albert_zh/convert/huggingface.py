@@ -21,7 +21,7 @@ import safetensors.numpy
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.torch_file import read_arrays
 from albert_zh.convert.weights import CLASSIFIER_KERNEL, Stored, arrays_of, block_scope, heads_in
-from albert_zh.files import InputError, write_json
+from albert_zh.files import InputError, umask, write_json
 
 #: Weights files, the one preferred first.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -255,7 +255,13 @@ def write(
         for name, array in arrays.items()
     }
     description = config_json(config, {name: array.shape for name, array in arrays.items()}, label_names)
-    safetensors.numpy.save_file(tensors, folder / WEIGHTS[0], metadata={"format": "pt"})
+    try:
+        safetensors.numpy.save_file(tensors, folder / WEIGHTS[0], metadata={"format": "pt"})
+        os.chmod(folder / WEIGHTS[0], 0o666 & ~umask())  # it writes 0600, which nobody else could read
+    except safetensors.SafetensorError as error:
+        raise InputError(
+            f"{folder}: the model cannot be written ({error}). Check the free space; nothing half-written was left."
+        ) from error
     write_json(folder / "config.json", description)
     return WEIGHTS[0], "config.json"
 

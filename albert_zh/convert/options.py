@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from albert_zh.files import InputError
+
 
 @dataclass(frozen=True)
 class ConvertOptions:
@@ -56,9 +58,9 @@ class ConvertOptions:
             "aliases": ("sp_model_file",),
         },
     )
-    do_lower_case: bool = field(
-        default=True,
-        metadata={"help": "Whether its tokenizer lower-cases; a fine-tuned folder's task.json says it, if there."},
+    do_lower_case: bool | None = field(
+        default=None,
+        metadata={"help": "Whether its tokenizer lower-cases; left out: as the source says, else it does."},
     )
     checkpoint_model_name: Literal["encoder", "model"] = field(
         default="encoder",
@@ -67,4 +69,11 @@ class ConvertOptions:
     converted_model: str = field(
         default="", metadata={"ignored": "the heads a model has are always written beside the encoder"}
     )
-    random_seed: int = field(default=0, metadata={"help": "Of the batch both models are run on."})
+    random_seed: int = field(default=0, metadata={"help": "Of the batch both models are run on, 0 or more."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace the model that TARGET holds."})
+
+    def __post_init__(self) -> None:
+        if self.random_seed < 0:
+            raise InputError(f"--random_seed={self.random_seed}: must be 0 or more.")
+        if self.vocab_file and self.spm_model_file:
+            raise InputError("--vocab_file and --spm_model_file: give the one that belongs to the model.")

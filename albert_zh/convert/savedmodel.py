@@ -141,7 +141,10 @@ def write(
         exported.classifier = _Callable(classify, specs)
         exported.classifier.owns(exported.weights.values(), exported.seeds)
         signatures["classifier"] = _signature(exported.classifier, specs)
-    tf.saved_model.save(exported, str(folder), signatures=signatures)
+    try:
+        tf.saved_model.save(exported, str(folder), signatures=signatures)
+    except tf.errors.OpError as error:
+        raise tensorflow1.unwritable(folder, error) from error
     return "saved_model.pb", "variables", "assets"
 
 
@@ -198,6 +201,14 @@ def open_stored(folder: str | os.PathLike[str]) -> Stored:
         return replace(tensorflow1.open_stored(prefix), layout="savedmodel", where=str(folder))
     stored = tensorflow2.open_stored(prefix, "savedmodel", str(folder))
     return replace(stored, foreign=tuple(name for name in stored.foreign if name != "do_lower_case"))
+
+
+def lower_case(folder: str | os.PathLike[str]) -> bool:
+    """What its variable ``do_lower_case`` says; True where it has none."""
+    prefix, key = str(Path(folder) / _VARIABLES), "do_lower_case/.ATTRIBUTES/VARIABLE_VALUE"
+    if key not in tensorflow1.shapes(prefix):
+        return True
+    return bool(tensorflow1.read_checkpoint(prefix, [key])[key])
 
 
 def _own_name(key: str) -> str | None:

@@ -114,6 +114,15 @@ def write_checkpoint(prefix: str | os.PathLike[str], arrays: Mapping[str, np.nda
             file.unlink(missing_ok=True)
 
 
+def unwritable(where: str | os.PathLike[str], error: Exception) -> InputError:
+    """What to do where TensorFlow could not write."""
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return InputError(
+        f"{where}: the model cannot be written ({reason}). Check the folder's rights and the free space; nothing "
+        "half-written was left."
+    )
+
+
 def _unreadable(prefix: str, error: Exception) -> InputError:
     """What is wrong with a checkpoint's files, told by their sizes where these tell it."""
     advice = "Download or copy .index and .data-* again."
@@ -145,11 +154,20 @@ def open_stored(prefix: str | os.PathLike[str]) -> Stored:
     prefix = os.fspath(prefix)
     names, slots = {}, 0
     listed = shapes(prefix)
+    types = tf.train.load_checkpoint(prefix).get_variable_to_dtype_map()
+    foreign = []
     for name in listed:
+        standard = _SCOPE.sub("", name)
         if _SLOT.search(name):
             slots += 1
+        elif not types[name].is_floating:  # text, counters and the like: no weights
+            foreign.append(name)
+        elif standard in names:
+            raise InputError(
+                f"{prefix}: holds both {names[standard]} and {name}: two models, or one twice. Keep one of them."
+            )
         else:
-            names[_SCOPE.sub("", name)] = name
+            names[standard] = name
 
     def read(wanted: Iterable[str]) -> dict[str, np.ndarray]:
         wanted = list(wanted)
@@ -163,6 +181,7 @@ def open_stored(prefix: str | os.PathLike[str]) -> Stored:
         shapes={name: listed[held] for name, held in names.items()},
         read=read,
         slots=slots,
+        foreign=tuple(foreign),
         known=_told_by_graph(Path(f"{prefix}.meta"), names),
     )
 

@@ -307,7 +307,10 @@ def write(
         if its_name in arrays:
             _hang(tree, path, _split(its_name, arrays[its_name], config))
     tree.save_counter = tf.Variable(1, dtype=tf.int64)
-    return tf.train.Checkpoint(root=tree).write(str(Path(folder) / f"{name}-1"))
+    try:
+        return tf.train.Checkpoint(root=tree).write(str(Path(folder) / f"{name}-1"))
+    except tf.errors.OpError as error:
+        raise tensorflow1.unwritable(folder, error) from error
 
 
 def _split(name: str, array: np.ndarray, config: AlbertConfig) -> np.ndarray:

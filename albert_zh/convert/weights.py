@@ -53,6 +53,8 @@ HEADS = {
     "sentence-order head": ("cls/seq_relationship/",),
     "classifier": (CLASSIFIER_KERNEL, CLASSIFIER_BIAS),
 }
+#: More classes than any task has, and fewer than would fill a machine's memory.
+MAX_CLASSES = 100_000
 #: Width to head counts of the published networks.
 PUBLISHED_HEADS = {312: (12,), 384: (12,), 768: (12,), 1024: (16,), 2048: (16, 32), 4096: (16, 64)}
 #: Stored as [classes, H]; Keras keeps kernels as [H, classes].
@@ -181,17 +183,19 @@ def adapt_config(config: AlbertConfig, stored: Stored) -> AlbertConfig:
         else:
             changes["ln_type"] = "postln"
         config = config.replace(**changes)
-    width = config.hidden_size if family == "brightmart" else config.embedding_size
-    expected = {
-        WORD: (config.vocab_size, config.embedding_size),
-        "bert/embeddings/position_embeddings": (config.max_position_embeddings, width),
-        "bert/embeddings/token_type_embeddings": (config.type_vocab_size, width),
-        "bert/pooler/dense/kernel": (config.hidden_size, config.hidden_size),
-        _feed_forward(family): (config.hidden_size, config.intermediate_size),
-    }
+    # All of it before a model is built: a config of a few bytes can ask for any amount of memory.
+    expected = encoder_shapes(config)
     for name, shape in expected.items():
         if name in listed and tuple(listed[name]) != shape:
             raise _another_size(where, family, name, listed[name], shape)
+    absent = [name for name in expected if name not in listed and not name.startswith("bert/pooler/")]
+    beyond = sorted(name for name in listed if name.startswith("bert/encoder/") and name not in expected)
+    if absent or beyond:
+        raise _another_network(where, family, absent, beyond)
+    if (kernel := listed.get(CLASSIFIER_KERNEL)) is not None and (len(kernel) != 2 or kernel[1] != config.hidden_size):
+        raise _another_size(where, family, CLASSIFIER_KERNEL, kernel, (*kernel[:1], config.hidden_size))
+    if kernel is not None and not 1 <= kernel[0] <= MAX_CLASSES:
+        raise InputError(f"{where}: its classifier has {kernel[0]:,} classes; 1 to {MAX_CLASSES:,} can be used.")
     for name, (value, told_by) in stored.known.items():
         if getattr(config, name) != value:
             raise InputError(
@@ -201,11 +205,45 @@ def adapt_config(config: AlbertConfig, stored: Stored) -> AlbertConfig:
     return config
 
 
-def _feed_forward(family: str) -> str:
-    part = next(
-        brightmart if family == "brightmart" else google for ours, brightmart, google in BLOCK if ours == "intermediate"
+def encoder_shapes(config: AlbertConfig) -> dict[str, tuple[int, ...]]:
+    """TF1 name to shape of the encoder's arrays, the pooler's among them; no network is built."""
+    width, hidden, inner = config.embedding_size, config.hidden_size, config.intermediate_size
+    added = hidden if config.family == "brightmart" else width
+    shapes: dict[str, tuple[int, ...]] = {
+        WORD: (config.vocab_size, width),
+        "bert/embeddings/position_embeddings": (config.max_position_embeddings, added),
+        "bert/embeddings/token_type_embeddings": (config.type_vocab_size, added),
+    }
+    norms = {"bert/embeddings/LayerNorm": added}
+    dense = {"bert/pooler/dense": (hidden, hidden)}
+    if config.family == "brightmart":
+        shapes[PROJECTION_BRIGHTMART] = (width, hidden)
+    else:
+        dense[PROJECTION_GOOGLE] = (width, hidden)
+    for group in range(config.num_hidden_groups):
+        for number in range(config.inner_group_num):
+            scope = block_scope(config.family, group, number)
+            for layer, brightmart, google in BLOCK:
+                name = f"{scope}/{brightmart if config.family == 'brightmart' else google}"
+                if layer.endswith("norm"):
+                    norms[name] = hidden
+                else:
+                    dense[name] = {"intermediate": (hidden, inner), "output": (inner, hidden)}.get(
+                        layer, (hidden, hidden)
+                    )
+    for name, (rows, columns) in dense.items():
+        shapes |= {f"{name}/kernel": (rows, columns), f"{name}/bias": (columns,)}
+    for name, size in norms.items():
+        shapes |= {f"{name}/gamma": (size,), f"{name}/beta": (size,)}
+    return shapes
+
+
+def _another_network(where: str, family: str, absent: list[str], beyond: list[str]) -> InputError:
+    what = f"without {absent[0]}" if absent else f"with {beyond[0]}"
+    return InputError(
+        f"{where}: {family} checkpoint {what} (and {len(absent or beyond) - 1} more of the encoder). "
+        "It belongs to a network with other layers or groups: use the JSON that came with it."
     )
-    return f"{block_scope(family, 0, 0)}/{part}/kernel"
 
 
 def _another_size(where: str, family: str, name: str, got: Iterable[int], expected: Iterable[int]) -> InputError:
@@ -267,11 +305,7 @@ def assign(model: keras.Model, stored: Stored) -> LoadReport:
     absent = [name for name in missing if name.startswith("bert/") and not name.startswith("bert/pooler/")]
     beyond = sorted(name for name in unused if name.startswith("bert/encoder/"))
     if absent or beyond:
-        what = f"without {absent[0]}" if absent else f"with {beyond[0]}"
-        raise InputError(
-            f"{where}: {family} checkpoint {what} (and {len(absent or beyond) - 1} more of the encoder). "
-            "It belongs to a network with other layers or groups: use the JSON that came with it."
-        )
+        raise _another_network(where, family, absent, beyond)
     for name in loaded:  # before the data is read: a mismatch is told at once
         shape = to_tf1(name, np.empty(tuple(variables[name].shape), np.bool_)).shape
         if tuple(listed[name]) != shape:
@@ -339,7 +373,14 @@ def warm_start(model: keras.Model, config: AlbertConfig, stored: Stored) -> Load
         variables[name].assign(from_tf1(name, _finite(arrays[origin], origin, stored.where)))
     unused = sorted(set(stored.shapes) - set(taken.values()))
     missing = tuple(name for name in variables if name not in taken)
-    return LoadReport(stored.where, tuple(taken), missing, (*unused, *stored.foreign), stored.slots)
+    names = ("num_attention_heads", "hidden_act", "ln_type")
+    other = [
+        f"{name} is {mine}, was {its}"
+        for name in names
+        if (mine := getattr(model.config, name)) != (its := getattr(config, name))
+    ]
+    doubt = f"the weights were trained for another network: {'; '.join(other)}." if other else ""
+    return LoadReport(stored.where, tuple(taken), missing, (*unused, *stored.foreign), stored.slots, doubt)
 
 
 def _origins(target: AlbertConfig, source: AlbertConfig) -> dict[str, str]:

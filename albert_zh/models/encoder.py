@@ -6,6 +6,7 @@ Lan et al. 2019, https://arxiv.org/abs/1909.11942.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import keras
@@ -22,7 +23,7 @@ class Initializers:
 
     def __init__(self, config: AlbertConfig, seed: int):
         self._stddev = config.initializer_range
-        self._seeds: Iterator[int] = iter(range(seed * 1009, seed * 1009 + 1009))
+        self._seeds: Iterator[int] = itertools.count(seed * 1009)
 
     def normal(self) -> keras.initializers.Initializer:
         """Truncated normal with the config's standard deviation."""

@@ -508,12 +508,12 @@ def test_a_group_of_any_number_neither_fails_nor_costs(number, folder_of, tensor
     # A name is somebody's text: 99999999999 groups must not be listed.
     name = f"albert.encoder.albert_layer_groups.{number}.albert_layers.0.ffn.bias"
     said = "google checkpoint with bert/encoder/transformer/group_9999/" if number == "9999" else None
-    source = find(folder_of(tensors | {name: np.zeros(96, np.float32)}))
+    folder = folder_of(tensors | {name: np.zeros(96, np.float32)})
     if said:
         with pytest.raises(InputError, match=said):
-            load(source)
+            find(folder)
     else:
-        assert load(source)[1].unused == (name,)
+        assert load(find(folder))[1].unused == (name,)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Weights under one set of names: what a warm start takes over, and from where."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from albert_zh.convert import tensorflow1
-from albert_zh.convert.weights import arrays_of, variable_names, warm_start
+from albert_zh.convert.weights import adapt_config, arrays_of, encoder_shapes, variable_names, warm_start
 from albert_zh.files import InputError
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 
@@ -142,3 +144,49 @@ def test_names_shuffled_among_arrays_are_refused_with_the_variable_and_both_shap
     tensorflow1.write_checkpoint(tmp_path / "m.ckpt", moved)
     with pytest.raises(InputError, match=r"brightmart checkpoint of another size: bert/\S+ is \[[\d, ]+\], the config"):
         tensorflow1.load_weights(AlbertForPretraining(tiny_config()), tmp_path / "m.ckpt")
+
+
+def test_two_models_in_one_checkpoint_are_refused_by_both_names(tiny_config, tmp_path):
+    arrays = arrays_of(AlbertForPretraining(tiny_config()))
+    others = {f"teacher/{name}": np.zeros_like(array) for name, array in arrays.items()}
+    tensorflow1.write_checkpoint(tmp_path / "m.ckpt", arrays | others)
+    with pytest.raises(InputError, match=r"holds both \S*\w+/\S+ and \S*\w+/\S+: two models"):
+        tensorflow1.open_stored(tmp_path / "m.ckpt")
+
+
+def test_text_and_counters_are_no_weights(tiny_config, tmp_path):
+    arrays = arrays_of(AlbertForPretraining(tiny_config()))
+    arrays["bert/pooler/dense/bias"] = np.array(["a"] * 16)
+    tensorflow1.write_checkpoint(tmp_path / "m.ckpt", arrays)
+    report = tensorflow1.load_weights(AlbertForPretraining(tiny_config()), tmp_path / "m.ckpt")
+    assert report.missing == report.unused == ("bert/pooler/dense/bias",)
+
+
+@pytest.mark.parametrize("family", ["brightmart", "google"])
+def test_the_shapes_a_config_implies_are_those_of_its_network(family, tiny_config):
+    changes = {"num_hidden_groups": 2, "inner_group_num": 2} if family == "google" else {}
+    config = tiny_config(family=family, **changes)
+    arrays = arrays_of(AlbertForPretraining(config))
+    assert encoder_shapes(config) == {name: array.shape for name, array in arrays.items() if name.startswith("bert/")}
+
+
+def test_a_config_that_asks_for_more_than_there_is_is_refused_before_a_network_is_built(tiny_config, tmp_path):
+    file = stored(model := AlbertForPretraining(tiny_config(family="google")), tmp_path)
+    huge = model.config.replace(num_hidden_groups=500, num_hidden_layers=500, inner_group_num=2)
+    with pytest.raises(InputError, match=r"google checkpoint without bert/encoder/transformer/group_0/inner_group_1/"):
+        adapt_config(huge, file)
+    kernel = dataclasses.replace(file, shapes={**file.shapes, "output_weights": (10**9, 16)})
+    with pytest.raises(InputError, match=r"its classifier has 1,000,000,000 classes"):
+        adapt_config(model.config, kernel)
+
+
+def test_a_warm_start_from_other_heads_or_another_activation_is_noted(tiny_config, tmp_path):
+    file = stored(source := AlbertForPretraining(tiny_config()), tmp_path)
+    target = AlbertForPretraining(tiny_config(num_attention_heads=2, hidden_act="relu"))
+    said = str(warm_start(target, source.config, file))
+    assert "note: the weights were trained for another network: num_attention_heads is 2, was 4; hidden_act" in said
+
+
+def test_a_network_of_hundreds_of_blocks_can_be_built(tiny_config):
+    config = tiny_config(family="google", num_hidden_groups=2, inner_group_num=100)
+    assert len(variable_names(AlbertForPretraining(config))) == 16 * 200 + 16
