@@ -145,8 +145,7 @@ class AlbertConfig:
         missing = [name for name, field in fields.items() if field.default is dataclasses.MISSING and name not in known]
         if missing:
             raise InputError(f"{where}: missing key {', '.join(map(repr, missing))}. Use the JSON of the checkpoint.")
-        if "family" not in known:
-            known["family"] = "google" if _GOOGLE_MARKS & set(values) or of_hugging_face else "brightmart"
+        known["family"] = cls.stated_family(values) or "brightmart"
         positions = values.get("position_embedding_type", "absolute")
         if of_hugging_face and positions != "absolute":
             raise InputError(

@@ -54,9 +54,10 @@ def run(options: ConvertOptions) -> Path:
         task = source.folder / TASK_FILE
         if task.is_file():
             shutil.copyfile(task, temporary / TASK_FILE)
-        _check_arrays(converted, temporary, names, folder)
+        written = pretrained.find(temporary)
+        _check_arrays(converted, written, names, folder)
         with full_float32():
-            verdict = _compare(model, temporary, options, names)
+            verdict = _compare(model, written, options, names)
         if not verdict.good:
             raise InputError(
                 f"{folder}: not written: read again, it is not {source.where}: {verdict}. This is a fault of this "
@@ -96,10 +97,9 @@ def _check_target(folder: Path, source: pretrained.Source, options: ConvertOptio
         raise InputError(f"{folder}: holds a model already. Name another folder, or replace it with --overwrite=true.")
 
 
-def _check_arrays(model: keras.Model, written: Path, names: set[str], folder: Path) -> None:
+def _check_arrays(model: keras.Model, written: pretrained.Source, names: set[str], folder: Path) -> None:
     """Raises InputError unless the arrays read from what was written for ``folder`` are, bit for bit, the model's."""
-    stored = pretrained.find(written).stored
-    held = stored.read([name for name in stored.shapes if name in names])
+    held = written.stored.read([name for name in written.shapes if name in names])
     for name, array in arrays_of(model, names).items():
         if name not in held or not np.array_equal(held[name], array):
             raise InputError(
@@ -259,16 +259,18 @@ class Verdict:
         )
 
 
-def _compare(model: keras.Model, folder: Path, options: ConvertOptions, names: set[str]) -> Verdict:
+def _compare(model: keras.Model, written: pretrained.Source, options: ConvertOptions, names: set[str]) -> Verdict:
     """Runs a model and what was written: read as this package reads it, and as others do."""
     batch = random_batch(model, options.random_seed)
     outputs = comparable(model, batch, names)
-    again = pretrained.load(pretrained.find(folder), bare=True)[0]
+    again, _ = pretrained.load(written, bare=True)
     readers = [comparable(again, batch, names)]
     if options.to == "savedmodel":
-        readers.append(_run_savedmodel(folder, batch, names))
+        readers.append(_run_savedmodel(written.folder, batch, names))
     if options.to == "keras":
-        readers.append(comparable(keras.saving.load_model(folder / keras_file.FILE, compile=False), batch, names))
+        readers.append(
+            comparable(keras.saving.load_model(written.folder / keras_file.FILE, compile=False), batch, names)
+        )
     difference, output = max(_largest_difference(outputs, reader) for reader in readers)
     if difference <= LIMIT:
         return Verdict(difference, output)

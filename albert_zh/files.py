@@ -27,6 +27,11 @@ class InputError(ValueError):
     """Something a user gave cannot be used. The message says what, where, what was got and what to do."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, at most 200 characters; its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+
+
 def expand_paths(patterns: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """Files behind names, comma-separated lists and globs, each once, in sorted order of each pattern.
 

@@ -19,7 +19,8 @@ from albert_zh.hub.download import default_home, fetch
 CHECKPOINT = "albert_model.ckpt"
 _CHECKPOINT_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 #: What a browser shows of a model of Hugging Face's, in the catalogue under the end of its address.
-_PAGE = re.compile(rf"^(?:{catalog.HUGGINGFACE}|{catalog.HUGGINGFACE_MIRROR})(.*?)/?$")
+_SITES = "|".join(map(re.escape, (catalog.HUGGINGFACE, catalog.HUGGINGFACE_MIRROR)))
+_PAGE = re.compile(rf"^(?:{_SITES})(.*?)/?$")
 _ADVICE = "Give a folder, a checkpoint's prefix, a .zip or .tar.gz, or a name that albert-zh models lists."
 
 

@@ -93,8 +93,9 @@ def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | Non
     if stored.config is not None and not config_file:
         config = stored.config
     elif configs:
-        config = AlbertConfig.from_json(configs[0])
-        stated, family = AlbertConfig.stated_family(read_json(configs[0])), family_of(stored.shapes, stored.where)
+        values = read_json(configs[0])
+        config = AlbertConfig.from_dict(values, where=str(configs[0]))
+        stated, family = AlbertConfig.stated_family(values), family_of(stored.shapes, stored.where)
         if stated not in (None, family):
             raise InputError(
                 f"{configs[0]}: a config of the {stated} family, but {stored.where} holds weights of the {family} "

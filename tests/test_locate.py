@@ -26,7 +26,7 @@ def add_google_files(folder, golden):
     for name in FILES:
         shutil.copy(golden / NAME / name, folder / name)
     (folder / "vocab_chinese.txt").write_text("[PAD]\n", encoding="utf-8")
-    (folder / "checkpoint").write_text('model_checkpoint_path: "/cns/home/somebody/other.ckpt"\n', encoding="utf-8")
+    (folder / "checkpoint").write_text('model_checkpoint_path: "gs://somebody/other.ckpt"\n', encoding="utf-8")
     return folder
 
 

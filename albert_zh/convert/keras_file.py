@@ -15,7 +15,7 @@ import numpy as np
 
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import Stored, to_tf1, variable_names
-from albert_zh.files import InputError
+from albert_zh.files import InputError, first_line
 from albert_zh.models import parameters
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
 from albert_zh.models.parameters import FLOAT32_BYTES
@@ -71,7 +71,9 @@ def open_stored(file: str | os.PathLike[str]) -> Stored:
     except _DAMAGE as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{file}: not a .keras file, cut off or damaged ({_line(error)}). Copy it again.") from error
+        raise InputError(
+            f"{file}: not a .keras file, cut off or damaged ({first_line(error)}). Copy it again."
+        ) from error
     variables = variable_names(model)
 
     def read(wanted: Iterable[str]) -> dict[str, np.ndarray]:
@@ -80,7 +82,7 @@ def open_stored(file: str | os.PathLike[str]) -> Stored:
                 warnings.simplefilter("error", UserWarning)  # Keras leaves out what it does not find, and warns
                 model.load_weights(file)
         except (*_DAMAGE, UserWarning) as error:
-            raise InputError(f"{file}: its weights cannot be read ({_line(error)}). Copy it again.") from error
+            raise InputError(f"{file}: its weights cannot be read ({first_line(error)}). Copy it again.") from error
         return {name: to_tf1(name, keras.ops.convert_to_numpy(variables[name])) for name in wanted}
 
     return Stored(
@@ -103,11 +105,6 @@ def _check_size(file: Path, config: AlbertConfig, classes: int, claimed: int) ->
         raise InputError(
             f"{file}: its config is of a network of {needed:,} bytes, but it holds {held:,} of weights. Copy it again."
         )
-
-
-def _line(error: Exception) -> str:
-    """The first line of what went wrong."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def write(model: keras.Model, folder: Path) -> str:

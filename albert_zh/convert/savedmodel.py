@@ -36,8 +36,6 @@ INPUTS = {"input_word_ids": "input_ids", "input_mask": "input_mask", "input_type
 _VARIABLES = "variables/variables"
 _OWN = "weights/"
 _BLOCK = block_scope("google", 0, 0)
-#: What loading and calling somebody else's graph raises, besides TensorFlow's own errors, where it does not fit.
-_FOREIGN_FAULTS = (ValueError, TypeError, AttributeError, LookupError, AssertionError, OSError, RuntimeError)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -306,17 +304,8 @@ def run(folder: str | os.PathLike[str], inputs: Mapping[str, np.ndarray], part: 
 
     Returns:
         Its outputs by name: arrays, and lists of them.
-
-    Raises:
-        InputError: it cannot be called with a dict of these inputs.
     """
     tensors = {name: tf.convert_to_tensor(value, tf.int32) for name, value in inputs.items()}
-    try:
-        loaded = tf.saved_model.load(str(folder))
-        outputs = (getattr(loaded, part) if part else loaded)(tensors, training=False)
-        return tf.nest.map_structure(np.asarray, dict(outputs))
-    except (tf.errors.OpError, *_FOREIGN_FAULTS) as error:
-        raise InputError(
-            f"{folder}: cannot be run as an encoder of TF Hub: a dict of {', '.join(inputs)} in, a dict out "
-            f"({str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__}). "
-        ) from error
+    loaded = tf.saved_model.load(str(folder))
+    outputs = (getattr(loaded, part) if part else loaded)(tensors, training=False)
+    return tf.nest.map_structure(np.asarray, dict(outputs))

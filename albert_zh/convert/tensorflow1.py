@@ -19,7 +19,7 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from albert_zh.convert.weights import PROJECTION_BRIGHTMART, LoadReport, Stored, arrays_of, assign
-from albert_zh.files import InputError
+from albert_zh.files import InputError, first_line
 
 #: Optimizer slots and counters.
 _SLOT = re.compile(r"/(lamb_m|lamb_v|adam_m|adam_v)$|^global_step$|^(beta1_power|beta2_power)$")
@@ -73,9 +73,7 @@ def shapes(prefix: str | os.PathLike[str]) -> dict[str, tuple[int, ...]]:
     try:
         listed = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{prefix}.index: cannot be read ({str(error).splitlines()[0]}). Download or copy it again."
-        ) from error
+        raise InputError(f"{prefix}.index: cannot be read ({first_line(error)}). Download or copy it again.") from error
     return {name: tuple(shape) for name, shape in listed.items()}
 
 
@@ -105,21 +103,17 @@ def write_checkpoint(prefix: str | os.PathLike[str], arrays: Mapping[str, np.nda
         for suffix in suffixes:
             os.replace(f"{temporary}{suffix}", f"{prefix}{suffix}")
     except (tf.errors.OpError, OSError) as error:
-        raise InputError(
-            f"{prefix}: the checkpoint cannot be written ({str(error).splitlines()[0]}). "
-            "Check the folder's rights and the free space; nothing half-written was left."
-        ) from error
+        raise unwritable(prefix, error) from error
     finally:
         for file in prefix.parent.glob(f"{temporary.name}*"):
             file.unlink(missing_ok=True)
 
 
 def unwritable(where: str | os.PathLike[str], error: Exception) -> InputError:
-    """What to do where TensorFlow could not write."""
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    """What to do where a checkpoint or a model could not be written."""
     return InputError(
-        f"{where}: the model cannot be written ({reason}). Check the folder's rights and the free space; nothing "
-        "half-written was left."
+        f"{where}: the checkpoint cannot be written ({first_line(error)}). Check the folder's rights and the free "
+        "space; nothing half-written was left."
     )
 
 
@@ -130,7 +124,7 @@ def _unreadable(prefix: str, error: Exception) -> InputError:
         reader = tf.train.load_checkpoint(prefix)
         types, sizes = reader.get_variable_to_dtype_map(), reader.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, RuntimeError):
-        return InputError(f"{prefix}: the checkpoint cannot be read ({str(error).splitlines()[0]}). {advice}")
+        return InputError(f"{prefix}: the checkpoint cannot be read ({first_line(error)}). {advice}")
     needed = sum(types[name].size * int(np.prod(sizes[name])) for name in sizes)
     folder, name = os.path.split(prefix)
     files = sorted(Path(folder or ".").glob(f"{name}.data-*-of-*"))
@@ -142,7 +136,7 @@ def _unreadable(prefix: str, error: Exception) -> InputError:
         return InputError(f"{listed}, but {files[0].name} holds {held:,}: the download was cut off. {advice}")
     if isinstance(error, IndexError | tf.errors.OutOfRangeError):  # text, whose size the index does not list
         return InputError(f"{prefix}: {files[0].name} ends too early: the download was cut off. {advice}")
-    return InputError(f"{prefix}: the weights are damaged ({str(error).splitlines()[0]}). {advice}")
+    return InputError(f"{prefix}: the weights are damaged ({first_line(error)}). {advice}")
 
 
 def open_stored(prefix: str | os.PathLike[str]) -> Stored:

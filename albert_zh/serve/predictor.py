@@ -50,14 +50,15 @@ class Classifier:
         if self.labels != self.task.labels:
             raise InputError(f"{folder}/task.json: its labels are not those of the task {self.task.name!r}.")
         self.max_seq_length = about["max_seq_length"]
-        vocabulary = pretrained.vocabulary_of(pretrained.find(folder), None)
+        source = pretrained.find(folder)
+        vocabulary = pretrained.vocabulary_of(source, None)
         pieces = about["tokenizer"] == "sentencepiece"
         self.tokenizer = load_tokenizer(
             vocab_file=None if pieces else vocabulary,
             spm_model_file=vocabulary if pieces else None,
             lower_case=about["lower_case"],
         )
-        self.model = pretrained.load_pretrained(folder, say=lambda _: None)
+        self.model, _ = pretrained.load(source)
 
     def predict(
         self, texts: Sequence[Text], batch_size: int = 64, places: Sequence[str] | None = None

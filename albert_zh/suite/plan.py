@@ -12,6 +12,7 @@ from albert_zh.hub.catalog import DATASETS
 from albert_zh.hub.download import default_home, fetch
 from albert_zh.suite.options import SuiteOptions
 from albert_zh.tasks import TASKS, Task, get_task
+from albert_zh.training.finetuning import measure_rows
 from albert_zh.training.options import FinetuneOptions
 from albert_zh.training.sweep import rates_of
 
@@ -82,7 +83,7 @@ def task_names(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(get_task(name).name for name in names))
 
 
-def make_job(name: str, options: SuiteOptions, model: str, alone: bool, tokens_of) -> Job:
+def make_job(name: str, options: SuiteOptions, model: str, alone: bool) -> Job:
     """The job of one task, after its data were found, read and measured.
 
     Args:
@@ -90,7 +91,6 @@ def make_job(name: str, options: SuiteOptions, model: str, alone: bool, tokens_o
         options: of the suite.
         model: what the runs start from; empty: random weights.
         alone: it is the only task, whose files may lie in ``data_dir`` itself.
-        tokens_of: function of the options of a run: rows and tokens by split.
 
     Raises:
         InputError: the data are not there, cannot be fetched, or hold a row that cannot be used.
@@ -106,18 +106,18 @@ def make_job(name: str, options: SuiteOptions, model: str, alone: bool, tokens_o
         do_predict=True,
         sweep=True,
         overwrite=not options.resume,
+        # A sweep of one rate is what a single run is: seeds and test answers follow.
+        learning_rates=options.learning_rates or (() if options.sweep else (repr(task.recipe.learning_rate),)),
         **{
             field: getattr(options, field)
             for field in (
                 "bert_config_file vocab_file spm_model_file do_lower_case few_shot max_seq_length train_batch_size "
-                "num_train_epochs optimizer precision jit_compile random_seed seeds early_stop learning_rates"
+                "num_train_epochs optimizer precision jit_compile random_seed seeds early_stop"
             ).split()
         },
     )
-    rates = rates_of(run, task) if options.sweep or options.learning_rates else (task.recipe.learning_rate,)
-    run = FinetuneOptions(**{**vars(run), "learning_rates": tuple(f"{rate:g}" for rate in rates)})
-    rows, tokens = tokens_of(run)
-    return Job(task, run, rows, tokens, rates, options.seeds)
+    rows, tokens = measure_rows(run)
+    return Job(task, run, rows, tokens, rates_of(run, task), options.seeds)
 
 
 def _data(task: Task, options: SuiteOptions, alone: bool) -> Path:
@@ -135,8 +135,8 @@ def _data(task: Task, options: SuiteOptions, alone: bool) -> Path:
     raise InputError(f"{folder}: no folder {task.name} in it, with the files of that task. Put them there.")
 
 
-def table(jobs: Sequence[Job], speed: float | None) -> str:
-    """The plan as a table for the terminal; ``speed`` in tokens a second, None where it was not measured."""
+def table(jobs: Sequence[Job], speed: float) -> str:
+    """The plan as a table for the terminal; ``speed`` in tokens a second."""
     head = ("task", "train", "dev", "test", "length", "batch", "rates", "seeds", "updates", "about")
     body = []
     for job in jobs:
@@ -152,7 +152,7 @@ def table(jobs: Sequence[Job], speed: float | None) -> str:
                 ",".join(f"{rate:g}" for rate in job.rates),
                 str(job.seeds),
                 f"{job.runs} x {job.updates:,}",
-                duration(job.seconds(speed)) if speed else "?",
+                duration(job.seconds(speed)),
             )
         )
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]

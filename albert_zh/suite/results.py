@@ -52,10 +52,8 @@ class Result:
         }
 
 
-def write_results(
-    folder: Path, results: Sequence[Result], failures: dict[str, str], settings: dict[str, Any]
-) -> tuple[Path, Path]:
-    """Writes ``results.json`` and ``results.csv``, one row a run, and returns their paths."""
+def write_results(folder: Path, results: Sequence[Result], failures: dict[str, str], settings: dict[str, Any]) -> None:
+    """Writes ``results.json``, one entry a task, and ``results.csv``, one row a run."""
     write_json(
         folder / "results.json",
         {
@@ -72,7 +70,6 @@ def write_results(
                 known = {"task": result.job.task.name, "metric": result.metric, "dev": trial["score"]} | trial
                 known["folder"] = str(result.folder / trial["folder"])
                 writer.writerow([known.get(column, "") for column in _COLUMNS])
-    return folder / "results.json", folder / "results.csv"
 
 
 def overview(results: Sequence[Result], failures: dict[str, str]) -> Table:

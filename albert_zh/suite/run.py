@@ -34,11 +34,11 @@ def run(options: SuiteOptions) -> list[Result]:
     jobs, failures = [], {}
     for name in names:
         try:
-            jobs.append(plan.make_job(name, options, model, len(names) == 1, finetuning.measure_rows))
+            jobs.append(plan.make_job(name, options, model, len(names) == 1))
         except InputError as error:
             failures[name] = str(error)
-    speed = _speed(jobs)
     if jobs:
+        speed = _speed(jobs)
         total = plan.duration(sum(job.seconds(speed) for job in jobs))
         print(plan.table(jobs, speed))
         print(f"{sum(job.runs for job in jobs)} runs, about {total} at {speed:,.0f} tokens a second", flush=True)
@@ -70,17 +70,16 @@ def _model(options: SuiteOptions) -> str:
     if options.model == "none":
         return ""
     source = pretrained.find(options.model, options.bert_config_file or None)
-    print(f"model: {source.where} ({source.config.family}, {source.config.num_hidden_layers} layers, "
-          f"hidden {source.config.hidden_size})", flush=True)  # fmt: skip
+    config = source.config
+    shape = f"{config.family}, {config.num_hidden_layers} layers, hidden {config.hidden_size}"
+    print(f"model: {source.where} ({shape})", flush=True)
     given = options.spm_model_file or options.vocab_file
     pretrained.vocabulary_of(source, given or None, "--spm_model_file" if options.spm_model_file else "--vocab_file")
-    return options.model
+    return source.where  # unpacked or fetched, which no run does again
 
 
 def _speed(jobs: Sequence[Job]) -> float:
     """Tokens a second of an update, from a few of them on the task with the longest rows."""
-    if not jobs:
-        return 0.0
     longest = max(jobs, key=lambda job: job.tokens["train"] / max(job.rows["train"], 1))
     with contextlib.redirect_stdout(io.StringIO()):
         return finetuning.measure_speed(longest.options)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from albert_zh.files import InputError
+from albert_zh.files import InputError, first_line
 
 
 class Records(Protocol):
@@ -90,7 +90,7 @@ class PretrainingBatches:
             if len(rows) > 1:  # which of them?
                 for row in rows:
                     self.read([row])
-            reason = "no tf.train.Example" if isinstance(error, UnicodeDecodeError) else str(error).splitlines()[0]
+            reason = "no tf.train.Example" if isinstance(error, UnicodeDecodeError) else first_line(error)
             raise InputError(
                 f"{self.records.describe(rows[0])}: not a pretraining record ({reason}). "
                 "Make the file with create-data."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from albert_zh.files import InputError, atomic_writer, explained
+from albert_zh.files import InputError, atomic_writer, explained, first_line
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -58,7 +58,7 @@ class RunLog:
             self._events[split].flush()
         except tf.errors.OpError as error:
             raise InputError(
-                f"{self._folder / 'tensorboard'}: cannot be written: {str(error).splitlines()[0]}. Free some space."
+                f"{self._folder / 'tensorboard'}: cannot be written: {first_line(error)}. Free some space."
             ) from error
 
     def sync(self) -> None:

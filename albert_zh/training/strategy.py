@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import tensorflow as tf
 
-from albert_zh.files import InputError
+from albert_zh.files import InputError, first_line
 from albert_zh.training.options import STRATEGIES, FinetuneOptions, PretrainOptions
 
 _TPU_SECONDS = 20.0
@@ -83,7 +83,7 @@ def _tpu_strategy(tpu_name: str, tpu_zone: str, gcp_project: str) -> tf.distribu
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
     except (ValueError, tf.errors.OpError, RuntimeError, ImportError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise InputError(
             f"--use_tpu --tpu_name={tpu_name}: no TPU can be reached there ({reason}). "
             "Check the name and the zone, or leave --use_tpu out to train on this machine."

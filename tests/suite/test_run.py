@@ -129,7 +129,7 @@ def test_names_are_those_of_the_table_and_all_means_all():
 
 
 def test_a_task_without_an_address_and_without_a_folder_says_what_to_give(tmp_path):
-    job = {"name": "bq", "model": "", "alone": True, "tokens_of": None}
+    job = {"name": "bq", "model": "", "alone": True}
     with pytest.raises(InputError, match="bq: no public address is known"):
         plan.make_job(options=SuiteOptions(), **job)
     with pytest.raises(InputError, match=r"no folder bq in it"):
