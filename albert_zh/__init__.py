@@ -13,11 +13,13 @@ _PUBLIC = {
     "AlbertConfig": "albert_zh.config",
     "InputError": "albert_zh.files",
     "load_pretrained": "albert_zh.pretrained",
-    "save_pretrained": "albert_zh.pretrained",
+    "save_pretrained": "albert_zh.layouts",
     "load_tokenizer": "albert_zh.text.tokenizer",
     "Classifier": "albert_zh.serve.predictor",
+    "ZeroShot": "albert_zh.serve.zero_shot",
+    "zero_shot": "albert_zh.serve.zero_shot",
 }
-_WITH_KERAS = ("albert_zh.pretrained", "albert_zh.serve.predictor")
+_WITH_KERAS = ("albert_zh.layouts", "albert_zh.pretrained", "albert_zh.serve.predictor", "albert_zh.serve.zero_shot")
 __all__ = ["__version__", *_PUBLIC]
 
 

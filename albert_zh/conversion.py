@@ -6,26 +6,23 @@ import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
-from albert_zh import pretrained
+from albert_zh import layouts, pretrained
 from albert_zh.convert import keras_file, savedmodel, tensorflow2
 from albert_zh.convert.families import as_family
 from albert_zh.convert.families import refusal as family_refusal
 from albert_zh.convert.options import ConvertOptions
 from albert_zh.convert.precision import full_float32
 from albert_zh.convert.weights import LoadReport, arrays_of, heads_in, variable_names
-from albert_zh.files import InputError, atomic_folder, read_json
+from albert_zh.files import InputError, atomic_folder
 from albert_zh.models.heads import AlbertForPretraining
-from albert_zh.text.tokenizer import load_tokenizer
 
 #: Largest difference of hidden states and of the heads' probabilities between source and target.
 LIMIT = 1e-5
 _ROWS, _LENGTH, _PREDICTIONS = 2, 48, 4
-TASK_FILE = "task.json"
 
 
 def run(options: ConvertOptions) -> Path:
@@ -50,10 +47,10 @@ def run(options: ConvertOptions) -> Path:
     names = set(variable_names(converted)) - set(report.missing)
     companions = _companions(options, source, checkpoint)
     with atomic_folder(folder) as temporary:
-        pretrained.write_model(converted, temporary, companions, layout=options.to, names=names)
-        task = source.folder / TASK_FILE
+        layouts.write_model(converted, temporary, companions, layout=options.to, names=names)
+        task = source.folder / pretrained.TASK_FILE
         if task.is_file():
-            shutil.copyfile(task, temporary / TASK_FILE)
+            shutil.copyfile(task, temporary / pretrained.TASK_FILE)
         written = pretrained.find(temporary)
         _check_arrays(converted, written, names, folder)
         with full_float32():
@@ -92,7 +89,7 @@ def _check_target(folder: Path, source: pretrained.Source, options: ConvertOptio
         raise InputError(f"{folder}: is, or holds, the working folder. Name a new folder in it, such as converted.")
     if folder.is_symlink():
         raise InputError(f"{folder}: is a link, to {real}. Name a folder.")
-    pretrained.check_replaceable(folder)
+    layouts.check_replaceable(folder)
     if folder.is_dir() and any(folder.iterdir()) and not options.overwrite:
         raise InputError(f"{folder}: holds a model already. Name another folder, or replace it with --overwrite=true.")
 
@@ -110,15 +107,14 @@ def _check_arrays(model: keras.Model, written: pretrained.Source, names: set[str
 
 def _family(options: ConvertOptions, source: pretrained.Source) -> str:
     """The family to write, after whatever can be refused before the weights are read."""
-    held = pretrained.FAMILIES_HELD.get(options.to)
+    held = layouts.LAYOUTS[options.to].family
     if options.family and held and options.family != held:
         raise InputError(f"--family={options.family}: the layout {options.to} holds the {held} family alone.")
     family = options.family or held or source.config.family
     if reason := family_refusal(source.config, family):
         what = f"{options.to} holds the {family} family alone, and this" if held else f"this {source.config.family}"
         raise InputError(f"{source.where}: {what} model has no equal there: {reason}.")
-    refused = pretrained.REFUSALS.get(options.to) if family == source.config.family else None
-    if refused and (reason := refused(source.config)):
+    if family == source.config.family and (reason := layouts.LAYOUTS[options.to].refusal(source.config)):
         raise InputError(f"{source.where}: {options.to} cannot hold this model: {reason}.")
     return family
 
@@ -132,15 +128,13 @@ def _family_note(model: keras.Model, converted: keras.Model) -> str:
     )
 
 
-def _companions(options: ConvertOptions, source: pretrained.Source, checkpoint: str) -> pretrained.Companions:
-    about = _about(source)
-    given = options.spm_model_file or options.vocab_file
-    flag = "--spm_model_file" if options.spm_model_file else "--vocab_file"
+def _companions(options: ConvertOptions, source: pretrained.Source, checkpoint: str) -> layouts.Companions:
+    about = pretrained.about(source)
     vocabulary = None
-    if given or source.vocabularies:
-        vocabulary = pretrained.vocabulary_of(source, given or None, flag)
-        _check_vocabulary(vocabulary, source)
-    return pretrained.Companions(
+    if options.spm_model_file or options.vocab_file or source.vocabularies:
+        given = {"vocab_file": options.vocab_file, "spm_model_file": options.spm_model_file}
+        vocabulary = pretrained.tokenizer_of(source, **given).path
+    return layouts.Companions(
         vocabulary=vocabulary,
         lower_case=about.lower_case if options.do_lower_case is None else options.do_lower_case,
         label_names=about.label_names,
@@ -149,59 +143,12 @@ def _companions(options: ConvertOptions, source: pretrained.Source, checkpoint: 
     )
 
 
-@dataclass(frozen=True)
-class _About:
-    """What lies beside the weights of a source and goes with it: lower-casing, names of a classifier's classes."""
-
-    lower_case: bool = True
-    label_names: tuple[str, ...] = ()
-
-
-def _about(source: pretrained.Source) -> _About:
-    """As ``task.json`` says, else Hugging Face's files, else a SavedModel's variable.
-
-    Raises:
-        InputError: one of these files is not what it should be.
-    """
-    task, config, tokenizer = (source.folder / name for name in (TASK_FILE, "config.json", "tokenizer_config.json"))
-    if task.is_file():
-        said = _object(task)
-        lower_case, names = said.get("lower_case", True), said.get("label_names", [])
-    else:
-        lower_case = _object(tokenizer).get("do_lower_case", True) if tokenizer.is_file() else True
-        if source.stored.layout == "savedmodel":
-            lower_case = savedmodel.lower_case(source.folder)
-        by_number = _object(config).get("id2label", {}) if source.stored.layout == "huggingface" else {}
-        names = [by_number.get(str(number)) for number in range(source.classes or 0)] if by_number else []
-    if not isinstance(lower_case, bool) or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
-        raise InputError(f"{source.folder}: its label names are no texts, or lower_case is neither true nor false.")
-    return _About(lower_case, tuple(names))
-
-
-def _object(path: Path) -> dict[str, Any]:
-    values = read_json(path)
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: a JSON {type(values).__name__}, not an object.")
-    return values
-
-
-def _check_vocabulary(vocabulary: Path, source: pretrained.Source) -> None:
-    """Raises InputError for one that cannot be read, or that has more entries than the model."""
-    pieces = vocabulary.suffix == ".model"
-    size = load_tokenizer(None if pieces else vocabulary, vocabulary if pieces else None).vocab_size
-    if size > source.config.vocab_size:
-        raise InputError(
-            f"{vocabulary}: {size:,} entries, but the model has {source.config.vocab_size:,}. Give the vocabulary that "
-            "belongs to the model."
-        )
-
-
 def _left_out(
     report: LoadReport,
     model: keras.Model,
     names: set[str],
     options: ConvertOptions,
-    companions: pretrained.Companions,
+    companions: layouts.Companions,
     has_task: bool,
 ) -> list[str]:
     """What a reader of the target will not find there, one line each."""

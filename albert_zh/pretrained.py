@@ -1,20 +1,18 @@
-"""Finds, loads and saves a model in any layout; says what matched."""
+"""Finds and loads a model of any layout, with what lies beside its weights; says what matched."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from albert_zh.config import AlbertConfig
-from albert_zh.convert import huggingface, keras_file, savedmodel, tensorflow1, tensorflow2
-from albert_zh.convert.families import as_family
+from albert_zh.convert import savedmodel
 from albert_zh.convert.weights import (
     CLASSIFIER_KERNEL,
     LoadReport,
@@ -25,11 +23,14 @@ from albert_zh.convert.weights import (
     heads_in,
     warm_start,
 )
-from albert_zh.files import InputError, atomic_folder, atomic_writer, read_json, sha256
-from albert_zh.locate import CHECKPOINT, locate
+from albert_zh.files import InputError, read_json, sha256
+from albert_zh.layouts import LAYOUTS
+from albert_zh.locate import locate
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
-from albert_zh.text.huggingface import write_tokenizer_files
+from albert_zh.text.tokenizer import Tokenizer, load_tokenizer
 
+#: What a fine-tuned folder says of its task; written last, it marks the folder as complete.
+TASK_FILE = "task.json"
 _CONFIG_PATTERNS = ("albert_config.json", "albert_config*.json", "bert_config.json", "config.json")
 #: The shipped configs, in the checkout this code lies in.
 _CONFIGS = Path(__file__).parents[1] / "albert_config"
@@ -68,6 +69,11 @@ class Source:
     def classes(self) -> int | None:
         """Classes of its classifier; None for a model without one."""
         return self.shapes[CLASSIFIER_KERNEL][0] if CLASSIFIER_KERNEL in self.shapes else None
+
+    @property
+    def has_masked_lm(self) -> bool:
+        """Whether the masked-LM head is there."""
+        return "masked-LM head" in heads_in(self.shapes)
 
     def fingerprint(self) -> str:
         """What tells these weights from others."""
@@ -109,8 +115,7 @@ def find(path: str | os.PathLike[str], config_file: str | os.PathLike[str] | Non
             f"Give it with --bert_config_file{_fitting(stored)}."
         )
     vocabularies = [found for folder in folders if (found := _candidates(folder, _VOCABULARY_PATTERNS))]
-    refused = REFUSALS.get(stored.layout)
-    if refused and (reason := refused(config.replace(family="google", ln_type="postln"))):
+    if reason := LAYOUTS[stored.layout].refusal(config.replace(family="google", ln_type="postln")):
         raise InputError(f"{stored.where}: the config is of a network that this layout cannot hold: {reason}.")
     return Source(stored, located.folder, adapt_config(config, stored), tuple(vocabularies[0]) if vocabularies else ())
 
@@ -170,6 +175,75 @@ def vocabulary_of(source: Source | None, given: str | os.PathLike[str] | None, f
     return same[0] if same else Path(given)
 
 
+@dataclass(frozen=True)
+class About:
+    """What the files beside the weights say: whether the text is lower-cased, the names of a classifier's classes."""
+
+    lower_case: bool = True
+    label_names: tuple[str, ...] = ()
+
+
+def about(source: Source) -> About:
+    """As ``task.json`` says, else Hugging Face's files, else a SavedModel's variable.
+
+    Raises:
+        InputError: one of these files is not what it should be.
+    """
+    task, config, tokenizer = (source.folder / name for name in (TASK_FILE, "config.json", "tokenizer_config.json"))
+    if task.is_file():
+        said = _object(task)
+        lower_case, names = said.get("lower_case", True), said.get("label_names", [])
+    else:
+        lower_case = _object(tokenizer).get("do_lower_case", True) if tokenizer.is_file() else True
+        if source.stored.layout == "savedmodel":
+            lower_case = savedmodel.lower_case(source.folder)
+        by_number = _object(config).get("id2label", {}) if source.stored.layout == "huggingface" else {}
+        names = [by_number.get(str(number)) for number in range(source.classes or 0)] if by_number else []
+    if not isinstance(lower_case, bool) or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise InputError(f"{source.folder}: its label names are no texts, or lower_case is neither true nor false.")
+    return About(lower_case, tuple(names))
+
+
+def _object(path: Path) -> dict[str, Any]:
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: a JSON {type(values).__name__}, not an object.")
+    return values
+
+
+def tokenizer_of(
+    source: Source | None,
+    *,
+    vocab_file: str = "",
+    spm_model_file: str = "",
+    lower_case: bool | None = None,
+    config: AlbertConfig | None = None,
+) -> Tokenizer:
+    """The tokenizer that belongs to a model; its ``path`` is the vocabulary.
+
+    Args:
+        source: the model; None for random weights.
+        vocab_file, spm_model_file: what the user gave; see ``vocabulary_of``.
+        lower_case: what the user said; None: as the model's own files say, else True.
+        config: of the model to be built, where it is not the source's.
+
+    Raises:
+        InputError: what ``vocabulary_of`` raises, a file that is no vocabulary, or one larger than the config's.
+    """
+    flag = "--spm_model_file" if spm_model_file else "--vocab_file"
+    vocabulary = vocabulary_of(source, spm_model_file or vocab_file or None, flag)
+    pieces = vocabulary.suffix == ".model"
+    if lower_case is None:
+        lower_case = about(source).lower_case if source else True
+    tokenizer = load_tokenizer(None if pieces else vocabulary, vocabulary if pieces else None, lower_case)
+    if (config := config or (source and source.config)) and tokenizer.vocab_size > config.vocab_size:
+        raise InputError(
+            f"{vocabulary}: {tokenizer.vocab_size:,} entries, but the config's vocab_size is {config.vocab_size:,}. "
+            "Give the vocabulary that belongs to the model."
+        )
+    return tokenizer
+
+
 def load_pretrained(
     path: str | os.PathLike[str],
     config_file: str | os.PathLike[str] | None = None,
@@ -221,174 +295,3 @@ def fill(model: keras.Model, source: Source, *, warm: bool = False) -> LoadRepor
         InputError: they do not fit the model (``warm``: none of them does), or cannot be read.
     """
     return warm_start(model, source.config, source.stored) if warm else assign(model, source.stored)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Save
-
-
-@dataclass(frozen=True)
-class Companions:
-    """What goes with the weights into a model's folder.
-
-    Attributes:
-        vocabulary: copied beside the weights, under the name the layout has for it.
-        lower_case: whether its tokenizer lower-cases.
-        label_names: of a classifier's classes, in their order.
-        root: of a ``tf2`` checkpoint's keys, "encoder" or "model".
-        checkpoint: name of a ``tf2`` checkpoint, to which "-1" is added.
-    """
-
-    vocabulary: str | os.PathLike[str] | None = None
-    lower_case: bool = True
-    label_names: tuple[str, ...] = ()
-    root: str = "encoder"
-    checkpoint: str = tensorflow2.CHECKPOINT
-
-
-def save_pretrained(
-    model: keras.Model,
-    folder: str | os.PathLike[str],
-    *,
-    vocabulary: str | os.PathLike[str] | None = None,
-    layout: str = "tf1",
-    lower_case: bool = True,
-    label_names: Sequence[str] = (),
-) -> None:
-    """Writes a model's folder, complete or not at all: weights, config, vocabulary.
-
-    Args:
-        model: of this package; a brightmart model goes into ``tf2`` and ``huggingface`` as the google model that
-            computes the same (``convert.families``).
-        folder: new, empty, or holding a model and nothing else, which is replaced.
-        vocabulary: copied beside the weights, under the name that ``find`` knows.
-        layout: a name of ``LAYOUTS``.
-        lower_case: whether the vocabulary is of lower-cased text; told to Hugging Face's tokenizer.
-        label_names: of a classifier's classes; told to Hugging Face's config.
-
-    Raises:
-        InputError: an unknown layout, one that cannot hold the model (the reason is given), a folder that holds other
-            files, or one that cannot be written.
-    """
-    if layout not in LAYOUTS:
-        raise InputError(f"layout {layout!r}: not one of {', '.join(LAYOUTS)}.")
-    check_replaceable(folder)
-    model = as_family(model, FAMILIES_HELD.get(layout, model.config.family))
-    with atomic_folder(folder) as temporary:
-        companions = Companions(vocabulary, lower_case=lower_case, label_names=tuple(label_names))
-        write_model(model, temporary, companions, layout=layout)
-
-
-def check_replaceable(folder: str | os.PathLike[str]) -> None:
-    """Raises InputError when ``save_pretrained`` would take other files away with the folder it replaces."""
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: a file, where a folder is to be written. Name another folder.")
-    others = sorted(str(file.relative_to(folder)) for file in _not_of_a_model(folder))
-    if others:
-        raise InputError(
-            f"{folder}: would be replaced by the model, but holds other files ({', '.join(others[:3])}"
-            f"{' …' if len(others) > 3 else ''}). Name a new folder."
-        )
-
-
-def write_model(
-    model: keras.Model,
-    folder: str | os.PathLike[str],
-    companions: Companions = Companions(),
-    *,
-    layout: str = "tf1",
-    names: Collection[str] | None = None,
-) -> None:
-    """Adds a model's files to a folder that is being filled.
-
-    Args:
-        model: of a family that the layout holds.
-        folder: exists.
-        companions: what goes with the weights.
-        layout: a name of ``LAYOUTS``.
-        names: the arrays to write, by TF1 name; left out, all.
-    """
-    LAYOUTS[layout](model, Path(folder), names, companions)
-
-
-def write_description(
-    config: AlbertConfig, folder: str | os.PathLike[str], *, vocabulary: str | os.PathLike[str] | None = None
-) -> None:
-    """Writes what a checkpoint is of no use without: ``albert_config.json`` and the vocabulary."""
-    config.to_json(Path(folder) / "albert_config.json")
-    if vocabulary is not None:
-        name = "spm.model" if Path(vocabulary).suffix == ".model" else "vocab.txt"
-        with open(vocabulary, "rb") as source, atomic_writer(Path(folder) / name, "wb") as target:
-            shutil.copyfileobj(source, target)
-
-
-Names = Collection[str] | None
-
-
-def _write_tf1(model: keras.Model, folder: Path, names: Names, companions: Companions) -> None:
-    tensorflow1.save_weights(model, folder / CHECKPOINT, names)
-    write_description(model.config, folder, vocabulary=companions.vocabulary)
-
-
-def _write_tf2(model: keras.Model, folder: Path, names: Names, companions: Companions) -> None:
-    tensorflow2.write(model, folder, names, root=companions.root, name=companions.checkpoint)
-    write_description(model.config, folder, vocabulary=companions.vocabulary)
-
-
-def _write_huggingface(model: keras.Model, folder: Path, names: Names, companions: Companions) -> None:
-    huggingface.write(model, folder, names, label_names=companions.label_names)
-    if companions.vocabulary is not None:
-        write_tokenizer_files(
-            folder,
-            Path(companions.vocabulary),
-            lower_case=companions.lower_case,
-            max_length=model.config.max_position_embeddings,
-        )
-
-
-def _write_keras(model: keras.Model, folder: Path, names: Names, companions: Companions) -> None:
-    keras_file.write(model, folder)
-    write_description(model.config, folder, vocabulary=companions.vocabulary)
-
-
-def _write_savedmodel(model: keras.Model, folder: Path, names: Names, companions: Companions) -> None:
-    write_description(model.config, folder, vocabulary=companions.vocabulary)
-    savedmodel.write(model, folder, names, vocabulary=companions.vocabulary, lower_case=companions.lower_case)
-
-
-#: How a model can be written: name to a function of model, folder, TF1 names of the arrays and companions.
-LAYOUTS = {
-    "tf1": _write_tf1,
-    "tf2": _write_tf2,
-    "huggingface": _write_huggingface,
-    "keras": _write_keras,
-    "savedmodel": _write_savedmodel,
-}
-#: Layouts that hold one family only.
-FAMILIES_HELD = {"tf2": "google", "huggingface": "google"}
-#: What says of a config of that family why a layout cannot hold its model.
-REFUSALS = {"tf2": tensorflow2.refusal, "huggingface": huggingface.refusal}
-
-
-def _not_of_a_model(folder: Path) -> Iterator[Path]:
-    """Files and folders in a folder that no layout writes."""
-    saved_model = (folder / "saved_model.pb").is_file()
-    for path in folder.glob("*"):
-        if path.is_dir() and saved_model and path.name in _OWN_FOLDERS:
-            yield from (file for file in path.rglob("*") if not _OWN_FOLDERS[path.name].match(file.name))
-        elif path.is_dir() or not _OWN_FILE.match(path.name):
-            yield path
-
-
-#: The folders of a SavedModel, and the files that lie in them.
-_OWN_FOLDERS = {
-    "variables": re.compile(r"variables\.(index|data-\d{5}-of-\d{5})$"),
-    "assets": re.compile(r"vocab\w*\.txt$|[\w.-]+\.model$|albert_config\.json$"),
-}
-#: What the layouts write, and what belongs to a fine-tuned model.
-_OWN_FILE = re.compile(
-    r".*\.ckpt(-\d+)?\.(index|meta|data-\d{5}-of-\d{5})$|(albert_config|config|tokenizer|tokenizer_config|"
-    r"special_tokens_map|task)\.json$|vocab\.txt$|(spm|spiece)\.model$|model\.(safetensors|keras)$|"
-    r"(saved_model|fingerprint)\.pb$"
-)

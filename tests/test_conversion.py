@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from albert_zh import conversion, pretrained
+from albert_zh import conversion, layouts
 from albert_zh.config import AlbertConfig
 from albert_zh.conversion import Verdict, random_batch, run
 from albert_zh.convert import tensorflow1
@@ -20,8 +20,9 @@ from albert_zh.convert.families import as_family
 from albert_zh.convert.options import ConvertOptions
 from albert_zh.convert.weights import arrays_of, variable_names
 from albert_zh.files import InputError
+from albert_zh.layouts import LAYOUTS
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
-from albert_zh.pretrained import LAYOUTS, find, load
+from albert_zh.pretrained import find, load
 
 REPOSITORY = Path(__file__).parent.parent
 GOLDEN_TF1 = ["brightmart_postln", "brightmart_preln", "google_1group", "google_2groups_2inner"]
@@ -69,7 +70,7 @@ def finetuned(tiny_config, tmp_path, vocabulary):
     """A fine-tuned folder of the google family."""
     folder = tmp_path / "finetuned"
     model = randomised(AlbertForClassification(tiny_config(family="google"), 2))
-    pretrained.save_pretrained(model, folder, vocabulary=vocabulary)
+    layouts.save_pretrained(model, folder, vocabulary=vocabulary)
     about = {
         "task": "lcqmc",
         "labels": ["0", "1"],
@@ -90,7 +91,7 @@ def finetuned(tiny_config, tmp_path, vocabulary):
 def test_there_and_back_again_gives_identical_arrays(first, second, kind, tiny_config, tmp_path):
     config = tiny_config(family="google")
     model = AlbertForPretraining(config) if kind == "pretrained" else AlbertForClassification(config, 3)
-    pretrained.save_pretrained(randomised(model), tmp_path / "a", layout=first)
+    layouts.save_pretrained(randomised(model), tmp_path / "a", layout=first)
     convert(tmp_path / "a", tmp_path / "b", second)
     convert(tmp_path / "b", tmp_path / "c", first)
     original = (config, arrays_of(model))
@@ -100,7 +101,7 @@ def test_there_and_back_again_gives_identical_arrays(first, second, kind, tiny_c
 
 
 @pytest.mark.parametrize("name", GOLDEN_TF1)
-@pytest.mark.parametrize("to", [layout for layout in LAYOUTS if layout not in pretrained.FAMILIES_HELD])
+@pytest.mark.parametrize("to", [layout for layout in LAYOUTS if not LAYOUTS[layout].family])
 def test_any_network_goes_into_the_layouts_that_hold_any(name, to, golden, tmp_path, capsys):
     convert(golden / name, tmp_path / "out", to)
     assert_same(read(golden / name), read(tmp_path / "out"))
@@ -160,7 +161,7 @@ def test_a_head_the_source_lacks_is_never_made_up(to, tiny_config, tmp_path, cap
     model = randomised(AlbertForPretraining(tiny_config(family="google")))
     held = {name for name in variable_names(model) if not name.startswith(("cls/seq", "bert/pooler"))}
     (tmp_path / "a").mkdir()
-    pretrained.write_model(model, tmp_path / "a", names=held)
+    layouts.write_model(model, tmp_path / "a", names=held)
     convert(tmp_path / "a", tmp_path / "b", to)
     said = capsys.readouterr().out
     if to == "keras":
@@ -282,7 +283,7 @@ def test_a_google_projection_that_is_not_the_identity_has_no_brightmart_equal(ti
 
 def test_a_head_that_gives_a_number_is_compared_by_it(tiny_config, tmp_path, monkeypatch):
     # Its softmax would be 1 whatever the number.
-    pretrained.save_pretrained(AlbertForClassification(tiny_config(), 1), tmp_path / "a")
+    layouts.save_pretrained(AlbertForClassification(tiny_config(), 1), tmp_path / "a")
     write = LAYOUTS["keras"]
 
     def wrong(model, folder, names, companions):
@@ -384,7 +385,7 @@ def test_the_working_folder_and_a_link_are_no_targets(golden, tmp_path, monkeypa
 
 def test_lower_casing_and_the_names_of_classes_go_along_or_are_listed(tiny_config, vocabulary, tmp_path, capsys):
     model = randomised(AlbertForClassification(tiny_config(family="google"), 2))
-    pretrained.save_pretrained(model, tmp_path / "a", vocabulary=vocabulary)
+    layouts.save_pretrained(model, tmp_path / "a", vocabulary=vocabulary)
     convert(tmp_path / "a", tmp_path / "cased", "huggingface", do_lower_case=False)
     config = json.loads((tmp_path / "cased" / "config.json").read_text(encoding="utf-8"))
     (tmp_path / "cased" / "config.json").write_text(

@@ -8,8 +8,8 @@ import pytest
 
 from albert_zh.cli import CHECKOUT, main
 from albert_zh.config import AlbertConfig
+from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForPretraining
-from albert_zh.pretrained import save_pretrained
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_config_with_an_unknown_or_a_missing_key_is_named(refused, toy, tmp_pa
 
 def test_a_vocabulary_larger_than_the_model_is_refused(refused):
     message = refused(vocab_file=Path(CHECKOUT) / "albert_config" / "vocab.txt")
-    assert "21128 entries, but the config's vocab_size is 33" in message
+    assert "21,128 entries, but the config's vocab_size is 33" in message
 
 
 # Rows

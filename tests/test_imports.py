@@ -29,10 +29,12 @@ ALLOWED = {
     "models": {"config"},
     "convert": {"models", "config", "files"},
     "locate": {"convert", "hub", "files"},
-    "pretrained": {"locate", "convert", "models", "text", "config", "files"},
-    "conversion": {"pretrained", "convert", "models", "text", "config", "files"},
+    "layouts": {"locate", "convert", "text", "config", "files"},
+    "pretrained": {"layouts", "locate", "convert", "models", "text", "config", "files"},
+    "conversion": {"pretrained", "layouts", "convert", "models", "text", "config", "files"},
     "training": {
         "pretrained",
+        "layouts",
         "convert",
         "models",
         "text",
@@ -52,13 +54,13 @@ ALLOWED = {
         "config",
         "files",
     },
-    "serve": {"pretrained", "tasks", "text", "files"},
+    "serve": {"pretrained", "models", "tasks", "text", "files"},
     "suite": {"training", "report", "pretrained", "tasks", "hub", "files"},
     "changes": {"models.parameters", "pretrain", "text", "config", "files"},
     "cli": {"*"},
 }
 TENSORFLOW_ROOMS = {"training", "convert", "serve"}
-KERAS_ROOMS = {"models", "training", "convert", "serve", "pretrained", "conversion"}
+KERAS_ROOMS = {"models", "training", "convert", "serve", "layouts", "pretrained", "conversion"}
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from albert_zh.convert import keras_file
 from albert_zh.files import InputError
 from albert_zh.hub import catalog, local
 from albert_zh.hub.catalog import Download, Model
+from albert_zh.layouts import save_pretrained
 from albert_zh.locate import locate
 from albert_zh.models.heads import AlbertForPretraining, AlbertModel
-from albert_zh.pretrained import find, load, load_pretrained, save_pretrained
+from albert_zh.pretrained import find, load, load_pretrained
 
 NAME = "google_1group"
 FILES = ["albert_config.json", "albert_model.ckpt.data-00000-of-00001", "albert_model.ckpt.index"]

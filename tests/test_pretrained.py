@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from albert_zh import files, pretrained
+from albert_zh import files, layouts, pretrained
 from albert_zh.convert.tensorflow1 import save_weights, write_checkpoint
 from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError, sha256
+from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
-from albert_zh.pretrained import find, load_pretrained, save_pretrained, vocabulary_of
+from albert_zh.pretrained import find, load_pretrained, vocabulary_of
 
 
 def listing(folder):
@@ -317,4 +318,4 @@ def test_the_public_names_are_these_functions():
     import albert_zh
 
     assert albert_zh.load_pretrained is pretrained.load_pretrained
-    assert albert_zh.save_pretrained is pretrained.save_pretrained
+    assert albert_zh.save_pretrained is layouts.save_pretrained

@@ -10,8 +10,8 @@ import pytest
 
 from albert_zh.cli import CHECKOUT
 from albert_zh.config import AlbertConfig
+from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForPretraining
-from albert_zh.pretrained import save_pretrained
 
 
 def lcqmc(*words, cwd, **variables):

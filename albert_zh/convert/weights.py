@@ -124,7 +124,7 @@ class Stored:
     """Weights as they lie in a file of some layout.
 
     Attributes:
-        layout: of the file, a name of ``pretrained.LAYOUTS``.
+        layout: of the file, a name of ``layouts.LAYOUTS``.
         where: what to call it in messages: the checkpoint's prefix or the file.
         identity: the file whose bytes tell these weights from others.
         shapes: TF1 name to shape, as a TF1 checkpoint stores it.

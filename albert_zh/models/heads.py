@@ -1,9 +1,11 @@
-"""The models people call: the encoder with the pretraining heads, and with a classifier.
+"""The models people call: the encoder with the pretraining heads, with a classifier, and with words for its classes.
 
-Shapes: B batch, L length, P predictions, H hidden, E embedding, V vocabulary, C classes.
+Shapes: B batch, L length, P predictions, H hidden, E embedding, V vocabulary, C classes, K blanks.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -112,6 +114,55 @@ class AlbertForPretraining(_AlbertModel):
                 outputs["sequence_output"], inputs["masked_lm_positions"], embeddings=self.encoder.embeddings
             )
         return outputs
+
+
+def word_scores(logits, words):
+    """Mean log-probability of words in blanks: masked-LM logits (B, K, V), word ids int (C, K) -> float32 (B, C).
+
+    The mean over the K pieces of a word, not their sum, so that words of other lengths can be held against it.
+    """
+    logs = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    words = ops.convert_to_tensor(words, "int32")
+    return ops.mean(ops.stack([ops.take(logs[:, k], words[:, k], axis=-1) for k in range(words.shape[1])]), axis=0)
+
+
+@keras.saving.register_keras_serializable("albert_zh")
+class AlbertForCloze(_AlbertModel):
+    """ALBERT with the masked-LM head, asked for C words in the K blanks of every sequence; see ``word_scores``.
+
+    Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L), each row with K ids ``mask_id``.
+    It returns the encoder's outputs and ``logits`` float32 (B, C). The pooler takes no part.
+    """
+
+    def __init__(
+        self,
+        config: AlbertConfig,
+        words: Sequence[Sequence[int]],
+        mask_id: int,
+        seed: int = 0,
+        name="albert",
+        dtype=None,
+    ):
+        super().__init__(config, seed, name, dtype)
+        self.words, self.mask_id = [list(word) for word in words], mask_id
+        self.masked_lm = MaskedLanguageModel(self.config, self.initializers, dtype=self.dtype_policy)
+        self.build()
+
+    def build(self, input_shape=None):
+        self.encoder.build()
+        self.masked_lm.build()
+        self.built = True
+
+    def call(self, inputs, training=False):
+        outputs = self.encoder(inputs, training=training)
+        blank = ops.cast(ops.equal(inputs["input_ids"], self.mask_id), "int32")  # (B, L)
+        _, positions = ops.top_k(blank, len(self.words[0]))  # (B, K), the first ones first
+        logits = self.masked_lm(outputs["sequence_output"], positions, embeddings=self.encoder.embeddings)
+        outputs["logits"] = word_scores(logits, self.words)
+        return outputs
+
+    def get_config(self):
+        return {**super().get_config(), "words": self.words, "mask_id": self.mask_id}
 
 
 @keras.saving.register_keras_serializable("albert_zh")

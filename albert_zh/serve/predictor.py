@@ -12,12 +12,12 @@ import numpy as np
 
 from albert_zh import pretrained
 from albert_zh.files import InputError, atomic_writer, read_json
+from albert_zh.models.heads import AlbertForCloze
 from albert_zh.serve.options import PredictOptions
-from albert_zh.tasks import task_of
+from albert_zh.tasks import Prompt, task_of
 from albert_zh.tasks.regression import NumberPrediction
 from albert_zh.tasks.task import Prediction, Row
 from albert_zh.text.packing import pad_batch
-from albert_zh.text.tokenizer import load_tokenizer
 
 Text = str | tuple[str, str]
 
@@ -36,12 +36,12 @@ class Classifier:
 
     def __init__(self, folder: str | os.PathLike[str]):
         folder = Path(folder)
-        if not (folder / "task.json").is_file():
+        if not (folder / pretrained.TASK_FILE).is_file():
             raise InputError(
                 f"{folder}: no task.json, so no finished fine-tuned folder. "
                 "Give the --output_dir of a finetune run that has ended."
             )
-        about = read_json(folder / "task.json")
+        about = read_json(folder / pretrained.TASK_FILE)
         missing = [key for key in _TASK_KEYS if key not in about]
         if missing:
             raise InputError(f"{folder}/task.json: no key {missing[0]!r}. Fine-tune again, or copy the folder whole.")
@@ -51,14 +51,14 @@ class Classifier:
             raise InputError(f"{folder}/task.json: its labels are not those of the task {self.task.name!r}.")
         self.max_seq_length = about["max_seq_length"]
         source = pretrained.find(folder)
-        vocabulary = pretrained.vocabulary_of(source, None)
-        pieces = about["tokenizer"] == "sentencepiece"
-        self.tokenizer = load_tokenizer(
-            vocab_file=None if pieces else vocabulary,
-            spm_model_file=vocabulary if pieces else None,
-            lower_case=about["lower_case"],
-        )
-        self.model, _ = pretrained.load(source)
+        self.tokenizer = pretrained.tokenizer_of(source, lower_case=about["lower_case"])
+        if prompt := about.get("prompt"):
+            self.task = self.task.asked_as_cloze(self.tokenizer, Prompt(prompt["template"], prompt["words"]))
+            head = self.task.head
+            self.model = AlbertForCloze(source.config, head.words, head.mask_id)
+            pretrained.fill(self.model, source)
+        else:
+            self.model, _ = pretrained.load(source)
 
     def predict(
         self, texts: Sequence[Text], batch_size: int = 64, places: Sequence[str] | None = None

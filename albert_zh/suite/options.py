@@ -56,7 +56,7 @@ class SuiteOptions:
     bert_config_file: str = _as_in_finetuning("bert_config_file")
     vocab_file: str = _as_in_finetuning("vocab_file")
     spm_model_file: str = _as_in_finetuning("spm_model_file")
-    do_lower_case: bool = _as_in_finetuning("do_lower_case")
+    do_lower_case: bool | None = _as_in_finetuning("do_lower_case")
     few_shot: int = _as_in_finetuning("few_shot")
     max_seq_length: int | None = _as_in_finetuning("max_seq_length")
     train_batch_size: int | None = _as_in_finetuning("train_batch_size")

@@ -12,8 +12,8 @@ from albert_zh.hub.catalog import DATASETS
 from albert_zh.hub.download import default_home, fetch
 from albert_zh.suite.options import SuiteOptions
 from albert_zh.tasks import TASKS, Task, get_task
-from albert_zh.training.finetuning import measure_rows
 from albert_zh.training.options import FinetuneOptions
+from albert_zh.training.probe import measure_rows
 from albert_zh.training.sweep import rates_of
 
 #: The sentence tasks of the CLUE leaderboard.

@@ -17,7 +17,8 @@ from albert_zh.suite.options import SuiteOptions
 from albert_zh.suite.plan import Job
 from albert_zh.suite.results import Result, overview, trials_table, write_results
 from albert_zh.suite.submit import Answers, write_submission_zip
-from albert_zh.training import finetuning, sweep
+from albert_zh.training import sweep
+from albert_zh.training.probe import measure_speed
 
 
 def run(options: SuiteOptions) -> list[Result]:
@@ -82,7 +83,7 @@ def _speed(jobs: Sequence[Job]) -> float:
     """Tokens a second of an update, from a few of them on the task with the longest rows."""
     longest = max(jobs, key=lambda job: job.tokens["train"] / max(job.rows["train"], 1))
     with contextlib.redirect_stdout(io.StringIO()):
-        return finetuning.measure_speed(longest.options)
+        return measure_speed(longest.options)
 
 
 def _finish(folder: Path, results: Sequence[Result], failures: dict[str, str], options: SuiteOptions) -> None:

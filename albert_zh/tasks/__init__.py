@@ -8,6 +8,7 @@ from typing import Any
 
 from albert_zh.files import InputError
 from albert_zh.tasks.classification import ClassificationTask
+from albert_zh.tasks.cloze import Prompt
 from albert_zh.tasks.custom import custom_from
 from albert_zh.tasks.readers import JsonLines, TabSeparated
 from albert_zh.tasks.submission import Submission
@@ -29,6 +30,7 @@ __all__ = [
     "Features",
     "HeadSpec",
     "Prediction",
+    "Prompt",
     "PublishedScore",
     "Recipe",
     "Row",
@@ -54,6 +56,27 @@ def _clue_scores(tiny: float, base: float, large: float, xlarge: float, xxlarge:
     return tuple(PublishedScore(name, test=round(score / 100, 4)) for name, score in zip(names, scores, strict=True))
 
 
+def _words(text: str) -> dict[str, str]:
+    """Label words written "label word label word"."""
+    parts = text.split()
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+#: 意思相同 or 意思不同, before the two sentences.
+_SAME = Prompt("下面两句话的意思{mask}同：{text_a}；{text_b}", {"0": "不", "1": "相"})
+_FOLLOWS = Prompt("{text_a}？{mask}，{text_b}", {"entailment": "是的", "neutral": "也许", "contradiction": "不是"})
+_NEWS = "下面是一条{mask}新闻：{text_a}"
+#: IFLYTEK's labels in a word each, in their order.
+_APPS = (
+    "打车 导航 网络 租车 同城 快递 婚庆 家政 公交 政务 社区 优惠 魔幻 仙侠 卡牌 空战 射击 益智 动作 "
+    "竞技 棋牌 养成 策略 对战 辅助 约会 通讯 职场 论坛 婚恋 情侣 社交 交友 微博 新闻 漫画 小说 技术 "
+    "教辅 问答 搞笑 杂志 百科 影视 求职 兼职 视频 短片 音乐 直播 电台 唱歌 成人 小学 职考 公考 英语 "
+    "网课 大学 自考 艺术 语言 旅游 预订 航班 铁路 酒店 行程 民宿 出国 工具 亲子 母婴 驾校 违章 汽车 "
+    "卖车 养车 行车 租房 买房 装修 电子 挂号 养生 医疗 减肥 美妆 菜谱 餐饮 体育 健身 支付 保险 股票 "
+    "借贷 理财 彩票 记账 银行 美颜 剪辑 修图 相机 绘画 二手 电商 团购 外卖 电影 超市 购物 笔记 办公 "
+    "日程 女性 经营 收款 其他"
+).split()
+
 _TASKS: tuple[Task, ...] = (
     ClassificationTask(
         name="lcqmc",
@@ -67,6 +90,7 @@ _TASKS: tuple[Task, ...] = (
             "test": ("test.txt", "test.tsv"),
         },
         reader=TabSeparated(("text_a", "text_b", "label")),
+        prompt=_SAME,
         recipe=Recipe(128, 64, 1e-4, 5, learning_rates=(2e-5, 6e-5, 1e-4)),
         published=(
             PublishedScore("ALBERT-zh tiny", test=0.854),
@@ -102,6 +126,13 @@ _TASKS: tuple[Task, ...] = (
         },
         files=_clue_files("test1.0"),
         reader=JsonLines("sentence"),
+        prompt=Prompt(
+            _NEWS,
+            _words(
+                "100 故事 101 文化 102 娱乐 103 体育 104 财经 106 房产 107 汽车 108 教育 109 科技 110 军事 112 旅游 "
+                "113 国际 114 股票 115 农业 116 游戏"
+            ),
+        ),
         recipe=Recipe(128, 16, 2e-5, 3, learning_rates=(1e-5, 2e-5, 3e-5, 5e-5)),
         published=_clue_scores(53.35, 55.06, 55.16, 57.36, 59.46),
         submission=Submission({"test": "tnews11_predict.json", "test1.0": "tnews10_predict.json"}),
@@ -114,6 +145,7 @@ _TASKS: tuple[Task, ...] = (
         label_names={"0": "different", "1": "same"},
         files=_clue_files(),
         reader=JsonLines("sentence1", "sentence2"),
+        prompt=_SAME,
         recipe=Recipe(128, 16, 2e-5, 3, learning_rates=(1e-5, 2e-5, 3e-5, 5e-5)),
         published=_clue_scores(69.92, 72.55, 74.00, 69.96, 75.60),
         submission=Submission({"test": "afqmc_predict.json"}),
@@ -126,6 +158,7 @@ _TASKS: tuple[Task, ...] = (
         names_file="labels.json",
         files=_clue_files(),
         reader=JsonLines("sentence"),
+        prompt=Prompt("这是一款{mask}应用：{text_a}", dict(zip(map(str, range(119)), _APPS, strict=True))),
         recipe=Recipe(128, 32, 2e-5, 10),
         published=_clue_scores(48.71, 56.58, 57.00, 59.50, 62.89),
         submission=Submission({"test": "iflytek_predict.json"}),
@@ -138,6 +171,7 @@ _TASKS: tuple[Task, ...] = (
         files=_clue_files(train=("train.50k.json", "train.30k.json", "train.10k.json", "train.3k.json", "train.json")),
         reader=JsonLines("sentence1", "sentence2"),
         no_gold=("-",),
+        prompt=_FOLLOWS,
         recipe=Recipe(128, 16, 3e-5, 2),
         submission=Submission({"test": "ocnli_50k_predict.json"}),
     ),
@@ -149,6 +183,7 @@ _TASKS: tuple[Task, ...] = (
         files=_clue_files(),
         reader=JsonLines("sentence1", "sentence2"),
         no_gold=("-",),
+        prompt=_FOLLOWS,
         recipe=Recipe(128, 64, 3e-5, 2),
         published=_clue_scores(70.61, 77.58, 78.77, 81.13, 83.14),
         submission=Submission({"test": "cmnli_predict.json"}),
@@ -157,6 +192,7 @@ _TASKS: tuple[Task, ...] = (
         name="cluewsc2020",
         about="does the pronoun stand for the mention?",
         files=_clue_files("test1.0"),
+        prompt=Prompt("{text_a}这句话里，方括号中的词{mask}是指下划线中的词。", {"true": "就", "false": "不"}),
         recipe=Recipe(128, 8, 1e-4, 50),
         published=_clue_scores(58.50, 64.34, 62.24, 64.34, 61.54),
         submission=Submission({"test": "cluewsc11_predict.json", "test1.0": "cluewsc10_predict.json"}),
@@ -169,6 +205,7 @@ _TASKS: tuple[Task, ...] = (
         label_names={"0": "no", "1": "yes"},
         files=_clue_files(),
         reader=JsonLines("keyword", "abst"),
+        prompt=Prompt("{text_a}，这些{mask}是下文的关键词：{text_b}", {"0": "不", "1": "都"}),
         recipe=Recipe(256, 4, 1e-5, 5),
         published=_clue_scores(74.56, 78.50, 80.30, 81.20, 83.63),
         submission=Submission({"test": "csl_predict.json"}),
@@ -181,6 +218,7 @@ _TASKS: tuple[Task, ...] = (
         label_names={"0": "negative", "1": "positive"},
         files={"train": ("train.tsv",), "dev": ("dev.tsv",), "test": ("test.tsv",)},
         reader=TabSeparated(("label", "text_a")),
+        prompt=Prompt("{mask}满意。{text_a}", {"0": "不", "1": "很"}),
         recipe=Recipe(256, 32, 5e-5, 5),
     ),
     ClassificationTask(
@@ -198,6 +236,7 @@ _TASKS: tuple[Task, ...] = (
             only={"language": "zh"},
             label_aliases={"contradictory": "contradiction"},  # the word of the machine-translated training file
         ),
+        prompt=_FOLLOWS,
         recipe=Recipe(128, 64, 3e-5, 2),
         published=(
             PublishedScore("ALBERT-zh base", dev=0.770, test=0.771),
@@ -216,6 +255,7 @@ _TASKS: tuple[Task, ...] = (
         label_names={"0": "different", "1": "same"},
         files={"train": ("train.tsv",), "dev": ("dev.tsv",), "test": ("test.tsv",)},
         reader=TabSeparated(("text_a", "text_b", "label")),
+        prompt=_SAME,
         recipe=Recipe(128, 64, 1e-4, 5, learning_rates=(2e-5, 6e-5, 1e-4)),
     ),
     ClassificationTask(
@@ -230,6 +270,7 @@ _TASKS: tuple[Task, ...] = (
             "test": ("zh/test_2k.tsv", "test_2k.tsv", "test.tsv"),
         },
         reader=TabSeparated(("text_a", "text_b", "label")),
+        prompt=_SAME,
         recipe=Recipe(128, 64, 1e-4, 5, learning_rates=(2e-5, 6e-5, 1e-4)),
     ),
     ClassificationTask(
@@ -251,6 +292,7 @@ _TASKS: tuple[Task, ...] = (
             "test": ("test.txt", "test.tsv"),
         },
         reader=TabSeparated(("text_a", "label")),
+        prompt=Prompt(_NEWS, _words("0 财经 1 房产 2 股票 3 教育 4 科技 5 社会 6 时政 7 体育 8 游戏 9 娱乐")),
         recipe=Recipe(32, 128, 5e-5, 3),
     ),
 )

@@ -7,18 +7,22 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from albert_zh.files import InputError, read_lines
 from albert_zh.tasks import metrics
 from albert_zh.tasks.baselines import TrivialBaseline, trivial_baselines
+from albert_zh.tasks.cloze import Cloze, Prompt, in_ids
 from albert_zh.tasks.readers import TabSeparated, json_objects
 from albert_zh.tasks.sampling import sampled_per_label
 from albert_zh.tasks.sentences import SentenceTask
 from albert_zh.tasks.submission import write_label_submission
 from albert_zh.tasks.task import CUSTOM, Features, HeadSpec, Prediction, Row, paired
+
+if TYPE_CHECKING:
+    from albert_zh.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,8 @@ class ClassificationTask(SentenceTask):
             as CLUE's ``labels.json`` has it.
         no_gold: label values that say the annotators did not agree: such rows are left out of train and dev, counted
             in the log, and kept without gold in the test splits.
+        prompt: how the task is asked as a cloze, where it can be.
+        cloze: the prompt in the ids of a tokenizer, once the task is asked so; see ``asked_as_cloze``.
     """
 
     labels: tuple[str, ...]
@@ -39,6 +45,8 @@ class ClassificationTask(SentenceTask):
     label_names: Mapping[str, str] = field(default_factory=dict)
     names_file: str = ""
     no_gold: tuple[str, ...] = ()
+    prompt: Prompt | None = None
+    cloze: Cloze | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,7 +56,24 @@ class ClassificationTask(SentenceTask):
     @property
     def head(self) -> HeadSpec:
         """One output a label."""
+        if self.cloze:
+            return HeadSpec("cloze", len(self.labels), words=self.cloze.words, mask_id=self.cloze.mask_id)
         return HeadSpec(kind="classification", outputs=len(self.labels))
+
+    def asked_as_cloze(self, tokenizer: Tokenizer, prompt: Prompt | None = None) -> ClassificationTask:
+        """This task, answered by the masked-LM head in the blanks of a prompt; left out, of its own one.
+
+        Raises:
+            InputError: it has no prompt, or one that does not fit its texts, labels or vocabulary.
+        """
+        prompt = prompt or self.prompt
+        if prompt is None:
+            raise InputError(f"{self.name} has no template of its own. Give one with --prompt_template.")
+        try:
+            prompt.check(self.text_names, self.labels)
+            return dataclasses.replace(self, prompt=prompt, cloze=in_ids(prompt, self.labels, tokenizer))
+        except InputError as error:
+            raise InputError(f"the prompt of {self.name}: {error}") from error
 
     def name_of(self, label: str) -> str:
         """The label as people read it: ``109 news_tech``."""
@@ -110,6 +135,15 @@ class ClassificationTask(SentenceTask):
         return sampled_per_label(rows, count, seed)
 
     # 2. Featurize
+
+    def _packed(
+        self, texts: Sequence[Sequence[int]], tokenizer: Tokenizer, max_seq_length: int
+    ) -> tuple[list[int], list[int], int]:
+        if not self.cloze:
+            return super()._packed(texts, tokenizer, max_seq_length)
+        named = dict(zip(self.text_names, texts, strict=True))
+        ids = self.cloze.sequence(named, tokenizer, max_seq_length)
+        return ids, [0] * len(ids), self.cloze.template_length + sum(map(len, texts))
 
     def targets(self, rows: Sequence[Row]) -> np.ndarray:
         """The place of every row's label among ``labels``, int32 (n,); -1 where there is no gold."""

@@ -136,7 +136,10 @@ class SentenceTask(Task):
     # 2. Featurize
 
     def featurize(self, rows: Sequence[Row], tokenizer: Tokenizer, max_seq_length: int) -> Features:
-        """``[CLS] A [SEP]`` or ``[CLS] A [SEP] B [SEP]`` of every row; each distinct text is tokenised once."""
+        """``[CLS] A [SEP]`` or ``[CLS] A [SEP] B [SEP]`` of every row; each distinct text is tokenised once.
+
+        Of a classification asked as a cloze it is ``[CLS]``, the template, ``[SEP]``.
+        """
         ids_of: dict[str, list[int]] = {}
         for row in rows:
             for text in (row.text_a, row.text_b):
@@ -144,9 +147,9 @@ class SentenceTask(Task):
                     ids_of[text] = tokenizer.encode(text).ids
         input_ids, segment_ids, truncated = [], [], 0
         for row in rows:
-            first, second = ids_of[row.text_a], None if row.text_b is None else ids_of[row.text_b]
-            ids, segments = pack_pair(first, second, tokenizer, max_seq_length)
-            truncated += len(ids) < len(first) + (2 if second is None else len(second) + 3)
+            texts = [ids_of[text] for text in (row.text_a, row.text_b) if text is not None]
+            ids, segments, whole = self._packed(texts, tokenizer, max_seq_length)
+            truncated += len(ids) < whole
             input_ids.append(np.asarray(ids, np.int32))
             segment_ids.append(np.asarray(segments, np.int32))
         return Features(
@@ -157,6 +160,14 @@ class SentenceTask(Task):
             row_numbers=np.arange(len(rows), dtype=np.int32),
             truncated=truncated,
         )
+
+    def _packed(
+        self, texts: Sequence[Sequence[int]], tokenizer: Tokenizer, max_seq_length: int
+    ) -> tuple[list[int], list[int], int]:
+        """One sequence of the ids of a row's texts, its segments, and how long it is when nothing is cut."""
+        first, second = texts[0], texts[1] if len(texts) > 1 else None
+        ids, segments = pack_pair(first, second, tokenizer, max_seq_length)
+        return ids, segments, len(first) + (2 if second is None else len(second) + 3)
 
     # 4. Decode
 

@@ -82,15 +82,20 @@ class HeadSpec:
     """The head a task needs.
 
     Attributes:
-        kind: "classification" (scores of labels) or "regression" (numbers), one vector a sequence.
+        kind: "classification" (scores of labels), "regression" (numbers), one vector a sequence; or "cloze" (scores
+            of words in the blanks, by the masked-LM head).
         outputs: its width.
         mean, spread: the outputs times ``spread`` plus ``mean`` are what the task decodes.
+        words: of a cloze: the ids, K each, of the word of every output.
+        mask_id: of a cloze: what stands in the K blanks of every sequence.
     """
 
     kind: str
     outputs: int
     mean: float = 0.0
     spread: float = 1.0
+    words: tuple[tuple[int, ...], ...] = ()
+    mask_id: int = 0
 
 
 @dataclass(frozen=True)

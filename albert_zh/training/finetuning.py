@@ -5,22 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import time
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from albert_zh import pretrained
+from albert_zh import layouts, pretrained
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError, read_json, sha256, write_json
-from albert_zh.models.heads import AlbertForClassification
-from albert_zh.tasks import Features, Task, get_task
-from albert_zh.tasks.custom import custom_from, custom_task, describe
-from albert_zh.text.tokenizer import load_tokenizer
+from albert_zh.models.heads import AlbertForClassification, AlbertForCloze
+from albert_zh.tasks import Features, Row, Task
+from albert_zh.tasks.cloze import NO_CONTENT
+from albert_zh.tasks.custom import describe
 from albert_zh.training import strategy as devices
 from albert_zh.training.batches import FeatureBatches
 from albert_zh.training.checkpoints import RUN_FILE, Checkpoints, claim_folder
@@ -28,11 +25,10 @@ from albert_zh.training.loop import Loop
 from albert_zh.training.objectives import OBJECTIVES
 from albert_zh.training.optimizers import published_rule, schedule
 from albert_zh.training.options import FINETUNE_COMPILE_FROM, FinetuneOptions
+from albert_zh.training.task_options import asked_as_cloze, columns_note, few_shot_note, task_from
 from albert_zh.training.trainer import Plan, Stop, finished_weights, train
 
-TASK_FILE, METRICS_FILE = "task.json", "metrics.json"
-#: Rows of a split whose length is measured for a plan, and updates that are timed for it.
-MEASURED_ROWS, MEASURED_UPDATES = 1000, 4
+METRICS_FILE = "metrics.json"
 #: Updates below which a few-shot run is told to take more epochs: the recipes' epochs are meant for thousands of rows.
 FEW_UPDATES = 100
 
@@ -66,109 +62,37 @@ def run(options: FinetuneOptions, share: Share | None = None, stop: Stop | None 
     Raises:
         InputError: files that cannot be used, an output folder of another run, a non-finite loss.
     """
-    return _Finetuning(options, share or Share(), stop).run()
-
-
-def measure_rows(options: FinetuneOptions) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows and tokens of each split there is, after all of it was read.
-
-    Raises:
-        InputError: a file is missing or a row cannot be used.
-    """
-    run = _Finetuning(options, Share(), None)
-    splits = [split for split in run.task.files if split in ("train", "dev") or run.task.has(split, options.data_dir)]
-    rows = {split: run._train_rows() if split == "train" else run._rows(split) for split in splits}
-    lengths = {}
-    for split in ("train", "dev"):
-        some = rows[split][:: max(len(rows[split]) // MEASURED_ROWS, 1)]
-        made = run.task.featurize(some, run.tokenizer, run.length)
-        lengths[split] = sum(map(len, made.input_ids)) / len(some)
-    tokens = {split: round(lengths[split] * len(rows[split])) for split in lengths}
-    return {split: len(held) for split, held in rows.items()}, tokens
-
-
-def measure_speed(options: FinetuneOptions) -> float:
-    """Tokens a second of an update, padding not counted, from ``MEASURED_UPDATES`` of them after one to warm up."""
-    run = _Finetuning(options, Share(), None)
-    rows = run._train_rows()[: 64 * run.batch_size]
-    task = run.task.fitted(rows)
-    features = task.featurize(rows, run.tokenizer, run.length)
-    loop = run._loop(0)
-    batches = FeatureBatches(
-        features.input_ids,
-        features.segment_ids,
-        task.targets(rows),
-        size=run.batch_size,
-        pad_id=run.tokenizer.pad_id,
-    )
-    tokens, start = 0, 0.0
-    for step in range(1 + MEASURED_UPDATES):
-        if step == 1:
-            start = time.monotonic()
-        numbers = batches.rows(step)
-        tokens += sum(len(features.input_ids[int(number)]) for number in numbers) if step else 0
-        loop.step(loop.distribute(lambda *_, numbers=numbers: batches.read(numbers, run.batch_size)), step, 0.0)
-    return tokens / (time.monotonic() - start)
+    return Finetuning(options, share, stop).run()
 
 
 def finished_files(task: Task) -> tuple[str, ...]:
     """Patterns of the files, weights and logs aside, that say what a finished run came to."""
     submissions = task.submission.files.values() if task.submission else ()
-    return TASK_FILE, METRICS_FILE, "*_predictions.tsv", *submissions
+    return pretrained.TASK_FILE, METRICS_FILE, "*_predictions.tsv", *submissions
 
 
-def task_from(options: FinetuneOptions, about: Mapping[str, Any] | None = None) -> Task:
-    """The task of the options: a row of the table, or the user's own files.
+class Finetuning:
+    """One run: what the options name is found and checked at once, then ``run`` does it.
 
     Args:
-        about: of a finished model's ``task.json``: its labels and columns hold, and the training file is not needed.
+        options, share, stop: see ``run`` of this module.
 
     Raises:
-        InputError: there is no such task, or the files, columns and labels are none that can be learned.
+        InputError: the task, the weights or the vocabulary cannot be used, or do not fit each other.
     """
-    if not options.custom:
-        return get_task(options.task_name).named(options.data_dir)
-    columns = {name: getattr(options, name) for name in ("text_column", "text_pair_column", "label_column")}
-    if about is None:
-        return custom_task(options.own_files, options.data_dir, **columns, regression=options.regression)
-    if not about.get("custom"):
-        raise InputError(
-            f"--task_name=custom: the model is one of {about.get('task', 'an unknown task')}. Give its own --task_name."
-        )
-    return custom_from(about["custom"], options.own_files, options.data_dir, **columns)
 
-
-def _columns_note(task: Task) -> str:
-    """Which columns of the user's own files are taken for what, and the labels found."""
-    called = {"text_a": "text", "text_b": "second text", "label": "label" if task.labels else "number"}
-    columns = ", ".join(f"{called[name]} {column!r}" for name, column in task.reader.names.items())
-    labels = f"{len(task.labels)}: {', '.join(task.labels[:12])}{' …' if len(task.labels) > 12 else ''}"
-    return f"columns: {columns}" + (f" | labels {labels}" if task.labels else "")
-
-
-def _few_shot_note(task: Task, rows: list[Any], few: list[Any], count: int) -> str:
-    """What was drawn, in words, and of which labels there were not enough rows."""
-    drawn = f"{len(few):,} of the {len(rows):,} training rows"
-    if not task.labels:
-        return drawn
-    held = Counter(row.label for row in rows)
-    short = [f"{label} ({held[label]})" for label in task.labels if held[label] < count]
-    fewer = f"; {len(short)} have fewer: {', '.join(short[:12])}{' …' if len(short) > 12 else ''}" if short else ""
-    return f"{drawn}, {count} of each of {len(task.labels)} labels{fewer}"
-
-
-class _Finetuning:
-    def __init__(self, options: FinetuneOptions, share: Share, stop: Stop | None):
-        self.share, self.stop = share, stop
+    def __init__(self, options: FinetuneOptions, share: Share | None = None, stop: Stop | None = None):
+        self.share, self.stop = share or Share(), stop
         self.strategy = devices.from_options(options)
         self.chief = devices.is_chief(self.strategy)
         self.options, self.folder = options, Path(options.output_dir)
         # Before the weights: a bad row should not show after a download.
         self.task = task_from(options) if options.do_train or not options.custom else None
         self.source = self._find_weights()
-        answering = {} if options.do_train else self._about(TASK_FILE)  # a finished model's own settings hold
+        answering = (
+            {} if options.do_train else self._about(pretrained.TASK_FILE)
+        )  # a finished model's own settings hold
         self.task = self.task or task_from(options, answering)
-        self.objective = OBJECTIVES[self.task.head.kind]()
         recipe = self.task.recipe
         self.batch_size = options.train_batch_size or recipe.batch_size
         self.peak_rate = recipe.learning_rate if options.learning_rate is None else options.learning_rate
@@ -176,22 +100,12 @@ class _Finetuning:
         own = self.source and not options.warm_start
         self.config = self.source.config if own else AlbertConfig.from_json(options.bert_config_file)
         self.length = options.max_seq_length or answering.get("max_seq_length") or recipe.max_seq_length
-        self.lower_case = answering.get("lower_case", options.do_lower_case)
+        given = {name: getattr(options, name) for name in ("vocab_file", "spm_model_file")}
+        lower_case = answering.get("lower_case", options.do_lower_case)
+        self.tokenizer = pretrained.tokenizer_of(self.source, **given, lower_case=lower_case, config=self.config)
+        self.task = asked_as_cloze(self.task, options, self.tokenizer, answering)
+        self.objective = OBJECTIVES[self.task.head.kind]()
         self._check_source()
-        given = options.spm_model_file or options.vocab_file
-        flag = "--spm_model_file" if options.spm_model_file else "--vocab_file"
-        self.vocabulary = pretrained.vocabulary_of(self.source, given or None, flag)
-        pieces = self.vocabulary.suffix == ".model"
-        self.tokenizer = load_tokenizer(
-            vocab_file=None if pieces else self.vocabulary,
-            spm_model_file=self.vocabulary if pieces else None,
-            lower_case=self.lower_case,
-        )
-        if self.tokenizer.vocab_size > self.config.vocab_size:
-            raise InputError(
-                f"{self.vocabulary}: {self.tokenizer.vocab_size} entries, but the config's vocab_size is "
-                f"{self.config.vocab_size}. Give the vocabulary that belongs to the model."
-            )
 
     def _find_weights(self):
         """The model to start from, or without training to use: --init_checkpoint, else the finished --output_dir."""
@@ -200,28 +114,30 @@ class _Finetuning:
         config = None if options.warm_start else options.bert_config_file or None
         if options.do_train:
             return pretrained.find(given, config) if given else None
-        finished = (self.folder / TASK_FILE).is_file()
+        finished = (self.folder / pretrained.TASK_FILE).is_file()
         if not given and not finished:
             raise InputError(
-                f"{self.folder}: no finished fine-tuned model there (no {TASK_FILE}). Train it with --do_train=true, "
-                "or name a fine-tuned folder with --init_checkpoint."
+                f"{self.folder}: no finished fine-tuned model there (no {pretrained.TASK_FILE}). Train it with "
+                "--do_train=true, or name a fine-tuned folder with --init_checkpoint."
             )
         source = pretrained.find(given or self.folder, config)
-        if source.classes:
-            own = source.folder.resolve() == self.folder.resolve()
-            if not own and (finished or (self.folder / RUN_FILE).exists()):
-                raise InputError(
-                    f"{self.folder}: holds another run than --init_checkpoint={given}. Give another --output_dir, or "
-                    "leave --init_checkpoint out to use the model held there."
-                )
-            return source
-        if finished:  # as the earlier scripts were called: the pretrained model named, the fine-tuned one used
+        fine_tuned = source.classes or (source.folder / pretrained.TASK_FILE).is_file()
+        if finished and not fine_tuned:  # as the earlier scripts were called: the pretrained model named
             print(f"{given}: has no classifier; using the fine-tuned model of {self.folder}", flush=True)
             return pretrained.find(self.folder, config)
-        raise InputError(
-            f"{source.where}: a pretrained checkpoint, without a classifier (no output_weights): it cannot answer. "
-            "Fine-tune it with --do_train=true, or give a fine-tuned folder."
-        )
+        if not fine_tuned and not (options.prompt and source.has_masked_lm):
+            lacks = "masked-LM head" if options.prompt else "classifier (no output_weights)"
+            raise InputError(
+                f"{source.where}: a pretrained checkpoint without a {lacks}: it cannot answer. Fine-tune it with "
+                "--do_train=true, give a fine-tuned folder, or let a masked-LM head fill a blank with --prompt=true."
+            )
+        own = source.folder.resolve() == self.folder.resolve()
+        if not own and (finished or (self.folder / RUN_FILE).exists()):
+            raise InputError(
+                f"{self.folder}: holds another run than --init_checkpoint={given}. Give another --output_dir, or "
+                "leave --init_checkpoint out to use the model held there."
+            )
+        return source
 
     def _about(self, name: str) -> dict[str, Any]:
         """A JSON file beside the weights that are used; empty where there is none."""
@@ -235,7 +151,13 @@ class _Finetuning:
                 f"--max_seq_length={self.length}: the config has {self.config.max_position_embeddings} positions. "
                 f"Give --max_seq_length={self.config.max_position_embeddings} or less."
             )
-        wanted, held = self.task.head.outputs, self._about(TASK_FILE)
+        head, held = self.task.head, self._about(pretrained.TASK_FILE)
+        if head.kind == "cloze" and self.source and not self.source.has_masked_lm:
+            raise InputError(
+                f"{self.source.where}: no masked-LM head, which --prompt answers with. Start from a pretrained "
+                "checkpoint, or leave --prompt out."
+            )
+        wanted = head.outputs
         classes = (self.source and self.source.classes) or wanted
         other = not self.options.do_train and held.get("labels", list(self.task.labels)) != list(self.task.labels)
         if other or classes != wanted:
@@ -248,7 +170,7 @@ class _Finetuning:
 
     # The parts of a run
 
-    def _rows(self, split: str) -> list[Any]:
+    def rows(self, split: str) -> list[Any]:
         if split not in self.share.rows:
             self.share.rows[split] = self.task.read(split, self.options.data_dir)
         return self.share.rows[split]
@@ -262,12 +184,15 @@ class _Finetuning:
             print(f"{split}: {len(rows):,} rows{cut}", flush=True)
         return self.share.features[key]
 
-    def _loop(self, steps: int):
+    def loop_for(self, steps: int):
         options = self.options
+        head = self.task.head
+        shared = {"seed": options.random_seed, "dtype": options.precision}
         with self.strategy.scope():
-            model = AlbertForClassification(
-                self.config, self.task.head.outputs, seed=options.random_seed, dtype=options.precision
-            )
+            if head.kind == "cloze":
+                model = AlbertForCloze(self.config, head.words, head.mask_id, **shared)
+            else:
+                model = AlbertForClassification(self.config, head.outputs, **shared)
         if self.source:
             print(pretrained.fill(model, self.source, warm=options.warm_start), flush=True)
         else:
@@ -276,15 +201,18 @@ class _Finetuning:
             options.jit_compile == "auto" and steps >= FINETUNE_COMPILE_FROM
         )
         rule = published_rule(options.optimizer, self.config.family)
-        key = (self.config, self.task.head.kind, model.num_classes, options.precision, rule, self.compiled)
+        key = (self.config, head, options.precision, rule, self.compiled)
         if held := self.share.loop.get(key):
             for mine, its in zip(held.model.trainable_variables, model.trainable_variables, strict=True):
                 mine.assign(its)
             held.begin_again(options.random_seed)
             return held
+        names = variable_names(model)
+        if head.kind == "cloze":  # decay would wear off a pooler that takes no part
+            names = {name: variable for name, variable in names.items() if not name.startswith("bert/pooler/")}
         loop = Loop(
             model,
-            variable_names(model),
+            names,
             self.objective,
             self.strategy,
             optimizer=rule,
@@ -298,10 +226,7 @@ class _Finetuning:
     def _identity(self) -> dict[str, object]:
         """What two runs must share for one to go on where the other stopped; files by what they hold."""
         options, task = self.options, self.task
-        same = (
-            "init_checkpoint warm_start optimizer precision random_seed jit_compile warmup_proportion do_lower_case "
-            "eval_steps"
-        )
+        same = "init_checkpoint warm_start optimizer precision random_seed jit_compile warmup_proportion eval_steps"
         return {
             "kind": "fine-tuning",
             "task": self.task.name,
@@ -310,28 +235,36 @@ class _Finetuning:
             "learning_rate": self.peak_rate,
             "num_train_epochs": self.epochs,
             **{name: getattr(options, name) for name in same.split()},
+            "do_lower_case": self.tokenizer.lower_case,
             "config": self.config.to_dict(),
             "vocabulary": self.tokenizer.fingerprint,
             **{f"{split}_sha256": sha256(task.find(split, options.data_dir)) for split in ("train", "dev")},
             "init_sha256": self.source.fingerprint() if self.source else "",
             "few_shot": options.few_shot or None,
+            "prompt": self._prompt(),
             "columns": describe(task)["columns"] | {"regression": options.regression} if options.custom else None,
         }
+
+    def _prompt(self) -> dict[str, Any] | None:
+        """The prompt of a task that is asked as a cloze, for JSON."""
+        if self.task.head.kind != "cloze":
+            return None
+        return {"template": self.task.prompt.template, "words": dict(self.task.prompt.words)}
 
     def run(self) -> dict[str, Any]:
         options, task = self.options, self.task
         print(f"devices: {devices.describe(self.strategy)}", flush=True)
         if options.custom:
-            print(_columns_note(task), flush=True)
+            print(columns_note(task), flush=True)
         # Everything is read before anything is computed: a bad row in test should not show after an hour of training.
-        rows = {"train": self._train_rows(say=True)} if options.do_train else {}
+        rows = {"train": self.train_rows(say=True)} if options.do_train else {}
         if options.do_train or options.do_eval:
-            rows["dev"] = self._rows("dev")
+            rows["dev"] = self.rows("dev")
         tests = [s for s in task.files if s not in ("train", "dev") and task.has(s, options.data_dir)]
         if options.do_predict:
             if not tests:
                 task.find("test", options.data_dir)  # raises, and says what was looked for
-            rows |= {split: self._rows(split) for split in tests}
+            rows |= {split: self.rows(split) for split in tests}
         features = {split: self._features(split, rows[split]) for split in rows}
         if options.do_train and not self._finished():
             metrics = {"task": task.name, "settings": self._identity()} | self._train(features)
@@ -342,7 +275,7 @@ class _Finetuning:
             if options.do_train and all(split in metrics["scored"] for split in rows if split != "train"):
                 print(f"{self.folder}: finished before, nothing to do", flush=True)
                 return metrics
-            self.loop = self._loop(0)
+            self.loop = self.loop_for(0)
         metrics["settings"]["data_dir"] = options.data_dir
         if options.custom:
             metrics["custom"] = describe(task)
@@ -357,7 +290,9 @@ class _Finetuning:
     def _finished(self) -> bool:
         """Whether the folder holds the end of just this training."""
 
-        if self.options.overwrite or not all((self.folder / f).exists() for f in (RUN_FILE, METRICS_FILE, TASK_FILE)):
+        if self.options.overwrite or not all(
+            (self.folder / f).exists() for f in (RUN_FILE, METRICS_FILE, pretrained.TASK_FILE)
+        ):
             return False
         held, mine = read_json(self.folder / RUN_FILE), json.loads(json.dumps(self._identity()))
         return all(held.get(key) == mine.get(key) for key in held | mine)
@@ -373,10 +308,10 @@ class _Finetuning:
                     values.pop(split, None)
         return metrics
 
-    def _train_rows(self, say: bool = False) -> list[Any]:
+    def train_rows(self, say: bool = False) -> list[Any]:
         """The training rows, few-shot ones as the model was trained on."""
         task, options = self.task, self.options
-        rows = self._rows("train")
+        rows = self.rows("train")
         settings = {"few_shot": options.few_shot, "random_seed": options.random_seed}
         if not options.do_train:
             settings = self._about(METRICS_FILE).get("settings", {})
@@ -385,7 +320,7 @@ class _Finetuning:
             return rows
         few = task.sample(rows, count, settings["random_seed"])
         if say:
-            print(f"few-shot: {_few_shot_note(task, rows, few, count)}", flush=True)
+            print(f"few-shot: {few_shot_note(task, rows, few, count)}", flush=True)
             self.few_shot = {"rows": len(few), "of": len(rows), "rows_per_label": count}
             if not task.labels:
                 del self.few_shot["rows_per_label"]
@@ -402,7 +337,7 @@ class _Finetuning:
         train_set = features["train"]
         per_epoch = math.ceil(len(train_set) / self.batch_size)
         steps = max(math.ceil(per_epoch * self.epochs), 1)
-        self.loop = self._loop(steps)
+        self.loop = self.loop_for(steps)
         if self.chief:
             # Not before the weights were read: what cannot be used leaves no folder behind.
             claim_folder(
@@ -477,7 +412,14 @@ class _Finetuning:
 
     def _answer(self, features) -> np.ndarray:
         """Logits (n, C) of all sequences."""
+        logits = self._logits(features)
+        if self.task.head.kind != "cloze" or self.options.do_train or self._about(pretrained.TASK_FILE):
+            return logits
+        # Untrained: a word that is likely anywhere says nothing of a text, so that is taken off (serve.zero_shot).
+        nothing = Row("", *[NO_CONTENT] * len(self.task.text_names))
+        return logits - self._logits(self.task.featurize([nothing], self.tokenizer, self.length))
 
+    def _logits(self, features) -> np.ndarray:
         batches = FeatureBatches(
             features.input_ids,
             features.segment_ids,
@@ -502,7 +444,7 @@ class _Finetuning:
         """
 
         options, task, result = self.options, self.task, {}
-        train_rows = rows.get("train") or (self._train_rows() if task.has("train", options.data_dir) else ())
+        train_rows = rows.get("train") or (self.train_rows() if task.has("train", options.data_dir) else ())
         result |= {"baselines": {}, "scored": {}}
         for split in rows:
             if split == "train":
@@ -546,18 +488,19 @@ class _Finetuning:
         write_json(self.folder / METRICS_FILE, metrics)
         if not self.options.do_train:
             return
-        pretrained.write_model(self.loop.model, self.folder, pretrained.Companions(self.vocabulary))
+        layouts.write_model(self.loop.model, self.folder, layouts.Companions(self.tokenizer.path))
         write_json(
-            self.folder / TASK_FILE,
+            self.folder / pretrained.TASK_FILE,
             {
                 "task": self.task.name,
                 "kind": self.task.kind,
                 "labels": list(self.task.labels),
                 "label_names": [self.task.label_names.get(label, label) for label in self.task.labels],
                 "max_seq_length": self.length,
-                "lower_case": self.lower_case,
-                "tokenizer": "sentencepiece" if self.vocabulary.suffix == ".model" else "wordpiece",
+                "lower_case": self.tokenizer.lower_case,
+                "tokenizer": "sentencepiece" if Path(self.tokenizer.path).suffix == ".model" else "wordpiece",
                 **({"custom": describe(self.task)} if self.options.custom else {}),
+                **({"prompt": self._prompt()} if self._prompt() else {}),
             },
         )
         for file in self.folder.glob("model.ckpt-*"):  # what a resume would have needed

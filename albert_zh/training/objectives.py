@@ -74,4 +74,8 @@ class RegressionObjective:
 
 
 #: Kind of a task's head -> what is minimised.
-OBJECTIVES = {"classification": ClassificationObjective, "regression": RegressionObjective}
+OBJECTIVES = {
+    "classification": ClassificationObjective,
+    "cloze": ClassificationObjective,
+    "regression": RegressionObjective,
+}

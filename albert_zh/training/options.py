@@ -157,6 +157,7 @@ def _as_in_pretraining(name: str):
     return field(default=original.default, metadata=original.metadata)
 
 
+_CLOZE = "without a classifier"
 _OWN_DATA = "your own data (--task_name=custom)"
 
 
@@ -186,7 +187,9 @@ class FinetuneOptions:
     do_train: bool = field(default=False, metadata={"help": "train"})
     do_eval: bool = field(default=False, metadata={"help": "score dev with the best model"})
     do_predict: bool = field(default=False, metadata={"help": "answer test with the best model"})
-    do_lower_case: bool = field(default=True, metadata={"help": "lower-case the text, as the checkpoint had it"})
+    do_lower_case: bool | None = field(
+        default=None, metadata={"help": "lower-case the text (left out: as the checkpoint's own files say, else true)"}
+    )
     max_seq_length: int | None = field(default=None, metadata={"help": "tokens a row (left out: the task's recipe)"})
     train_batch_size: int | None = field(default=None, metadata={"help": "rows per update (left out: the recipe)"})
     eval_batch_size: int = field(default=64, metadata={"help": "rows per evaluation batch"})
@@ -213,6 +216,25 @@ class FinetuneOptions:
             "help": "train on so many rows of each label alone (regression: so many in all), drawn with the seed; "
             "0: on all"
         },
+    )
+    prompt: bool = field(
+        default=False,
+        metadata={
+            "help": "answer by the masked-LM head in the blank of a template, without a classifier: without training, "
+            "or trained on the rows or with --few_shot on some",
+            "group": _CLOZE,
+        },
+    )
+    prompt_template: str = field(
+        default="",
+        metadata={
+            "help": "text with {mask} and {text_a}, for pairs {text_b} (left out: the task's own)",
+            "group": _CLOZE,
+        },
+    )
+    prompt_words: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "LABEL=WORD: what fills the blank for a label (left out: the task's own)", "group": _CLOZE},
     )
     train_file: str = _own("training rows: .csv, .tsv or .txt with a header row, or JSON lines (.json, .jsonl)")
     dev_file: str = _own("rows that choose the best model; the columns of the training file")
@@ -273,6 +295,9 @@ class FinetuneOptions:
             raise InputError(f"--seeds={self.seeds}: goes with --sweep=true, whose best rate is run with each seed.")
         if self.eval_steps < 0:
             raise InputError(f"--eval_steps={self.eval_steps}: must be 0 (four looks an epoch) or more.")
+        if (self.prompt_template or self.prompt_words) and not self.prompt:
+            given = "template" if self.prompt_template else "words"
+            raise InputError(f"--prompt_{given}: goes with --prompt=true.")
         self._check_files()
         if not 0 <= self.warmup_proportion < 1:
             raise InputError(f"--warmup_proportion={self.warmup_proportion}: must be from 0 to below 1.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from albert_zh import pretrained
+from albert_zh import layouts, pretrained
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError, expand_paths, sha256, write_json
@@ -99,7 +99,7 @@ class _Pretraining:
                 f"--export_dir={self.options.export_dir}: is the folder of --init_checkpoint, whose weights the "
                 "finished model would replace. Name another folder."
             )
-        pretrained.check_replaceable(export)
+        layouts.check_replaceable(export)
 
     def _vocabulary(self) -> Path | None:
         """The vocabulary the finished model is kept with: the flag's, else the one the records' manifest names.
@@ -223,7 +223,7 @@ class _Pretraining:
             if self.chief:
                 claim_folder(self.folder, self._identity(), overwrite=options.overwrite, source=self.source)
                 # From the start, so that the checkpoints of a run that was stopped can be used as well.
-                pretrained.write_description(self.config, self.folder, vocabulary=self.vocabulary)
+                layouts.write_description(self.config, self.folder, vocabulary=self.vocabulary)
             self._train()
             finished_weights(self.loop, self.checkpoints)
         scores: dict[str, float] = {}
@@ -309,9 +309,9 @@ class _Pretraining:
     def _finish(self) -> None:
         """Leaves the finished model in the output folder and, alone, in ``export_dir``."""
 
-        pretrained.write_model(self.model, self.folder, pretrained.Companions(self.vocabulary))
+        layouts.write_model(self.model, self.folder, layouts.Companions(self.vocabulary))
         if self.options.export_dir:
-            pretrained.save_pretrained(self.model, self.options.export_dir, vocabulary=self.vocabulary)
+            layouts.save_pretrained(self.model, self.options.export_dir, vocabulary=self.vocabulary)
             print(f"finished model: {self.options.export_dir}")
         print(f"finished: {self.folder} (albert_model.ckpt, albert_config.json, log.csv, tensorboard/)", flush=True)
 

@@ -12,12 +12,14 @@ from typing import Any
 
 from albert_zh import pretrained
 from albert_zh.files import InputError, explained, read_json, write_json
+from albert_zh.pretrained import TASK_FILE
 from albert_zh.tasks import Task
 from albert_zh.training import finetuning
 from albert_zh.training.checkpoints import RUN_FILE, check_folder
-from albert_zh.training.finetuning import METRICS_FILE, TASK_FILE, finished_files, task_from
+from albert_zh.training.finetuning import METRICS_FILE, finished_files
 from albert_zh.training.logs import LOG_FILE, curve
 from albert_zh.training.options import FinetuneOptions
+from albert_zh.training.task_options import task_from
 from albert_zh.training.trainer import Stop
 
 #: What the run.json of a sweep's folder says; each rate's own folder holds the run.

@@ -18,8 +18,9 @@ from albert_zh.convert import huggingface
 from albert_zh.convert.huggingface import config_json, open_stored, refusal
 from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError
+from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
-from albert_zh.pretrained import find, load, load_pretrained, save_pretrained
+from albert_zh.pretrained import find, load, load_pretrained
 
 FILES = ["model.safetensors", "pytorch_model.bin", "pytorch_model_2019.bin"]
 BLOCK = "albert.encoder.albert_layer_groups.{}.albert_layers.{}."

@@ -13,8 +13,9 @@ from keras import ops
 from albert_zh.convert import keras_file
 from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError
+from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
-from albert_zh.pretrained import find, load, load_pretrained, save_pretrained
+from albert_zh.pretrained import find, load, load_pretrained
 
 WEIGHTS = "model.weights.h5"
 #: Parameters of the tiny network but for its words (V x 8) and its classifier (17 a class): projection, positions,

@@ -12,8 +12,9 @@ from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectG
 from albert_zh.convert import savedmodel, tensorflow1
 from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError
+from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
-from albert_zh.pretrained import find, load, load_pretrained, save_pretrained
+from albert_zh.pretrained import find, load, load_pretrained
 
 FOLDERS = ["brightmart_postln", "brightmart_preln", "google_1group", "google_2groups_2inner"]
 THEIRS = {"input_word_ids": "input_ids", "input_mask": "input_mask", "input_type_ids": "segment_ids"}

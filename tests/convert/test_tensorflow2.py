@@ -13,8 +13,9 @@ from albert_zh.convert.families import as_family
 from albert_zh.convert.tensorflow1 import read_checkpoint, shapes, write_checkpoint
 from albert_zh.convert.weights import PROJECTION_GOOGLE, adapt_config, variable_names
 from albert_zh.files import InputError
+from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
-from albert_zh.pretrained import find, load, load_pretrained, save_pretrained
+from albert_zh.pretrained import find, load, load_pretrained
 
 PREFIXES = {"model": "bert_model.ckpt-1", "encoder": "encoder_bert_model.ckpt-1"}
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"

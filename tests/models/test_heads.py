@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from albert_zh.models.heads import CLASSIFIER_DROPOUT, AlbertForClassification, AlbertForPretraining
+from albert_zh.models.heads import (
+    CLASSIFIER_DROPOUT,
+    AlbertForClassification,
+    AlbertForCloze,
+    AlbertForPretraining,
+    word_scores,
+)
 
 
 @pytest.fixture(params=["brightmart", "google"])
@@ -64,9 +70,32 @@ def test_the_classifier_drops_part_of_the_pooled_output_in_training(config, batc
 
 
 def test_keras_rebuilds_a_model_from_its_config(config):
-    for model in (AlbertForPretraining(config, seed=3), AlbertForClassification(config, 4, seed=3)):
+    cloze = AlbertForCloze(config, [[7, 8], [9, 7]], mask_id=4, seed=3)
+    for model in (AlbertForPretraining(config, seed=3), AlbertForClassification(config, 4, seed=3), cloze):
         twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
         assert (type(twin), twin.config) == (type(model), config)
         for ours, theirs in zip(model.trainable_variables, twin.trainable_variables, strict=True):
             assert ours.path == theirs.path
             np.testing.assert_array_equal(ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs))
+
+
+def test_a_word_s_score_is_the_mean_log_probability_of_its_pieces():
+    logits = np.random.default_rng(3).normal(size=(4, 2, 11)).astype(np.float32)
+    words = [[1, 2], [3, 1], [10, 0]]
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    by_hand = [[np.log(row[0, first] * row[1, second]) / 2 for first, second in words] for row in shares]
+    np.testing.assert_allclose(word_scores(logits, words), by_hand, rtol=1e-5)
+
+
+def test_a_cloze_reads_its_blanks_wherever_they_are(config, batch):
+    words, blanks = [[7, 8], [9, 7], [8, 9]], np.array([[1, 2], [0, 9], [4, 8]], np.int32)
+    np.put_along_axis(batch["input_ids"], blanks, 4, axis=1)
+    others = np.ones_like(batch["input_ids"], bool)
+    np.put_along_axis(others, blanks, False, axis=1)
+    batch["input_ids"][others & (batch["input_ids"] == 4)] = 5
+    cloze, pretraining = AlbertForCloze(config, words, mask_id=4, seed=1), AlbertForPretraining(config, seed=2)
+    held = {variable.path: variable for variable in pretraining.trainable_variables}
+    for variable in cloze.trainable_variables:
+        variable.assign(held[variable.path])
+    scores = word_scores(pretraining(batch | {"masked_lm_positions": blanks})["mlm_logits"], words)
+    np.testing.assert_allclose(cloze(batch)["logits"], scores, atol=1e-5)

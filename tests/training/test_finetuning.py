@@ -16,8 +16,8 @@ import pytest
 
 from albert_zh.cli import CHECKOUT, main
 from albert_zh.config import AlbertConfig
+from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForPretraining
-from albert_zh.pretrained import save_pretrained
 from albert_zh.report.content import Report, task_report
 from albert_zh.report.page import render_report
 from albert_zh.tasks import get_task

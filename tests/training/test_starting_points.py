@@ -14,8 +14,9 @@ from albert_zh.cli import main
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.tensorflow1 import read_checkpoint
 from albert_zh.files import InputError
+from albert_zh.layouts import LAYOUTS, save_pretrained
 from albert_zh.models.heads import AlbertForPretraining
-from albert_zh.pretrained import LAYOUTS, find, load, save_pretrained
+from albert_zh.pretrained import find, load
 from albert_zh.training import pretraining
 
 

@@ -181,7 +181,7 @@ def test_a_sweep_killed_anywhere_ends_as_one_left_alone(tmp_path, slow_rate_last
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed" / "rate_1e-07" / "task.json").exists()
-    finished = finetuning._Finetuning._score
+    finished = finetuning.Finetuning._score
 
     def killed(self, *others):
         if self.options.learning_rate == 1e-7:
@@ -189,7 +189,7 @@ def test_a_sweep_killed_anywhere_ends_as_one_left_alone(tmp_path, slow_rate_last
         return finished(self, *others)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finetuning._Finetuning, "_score", killed)
+        patch.setattr(finetuning.Finetuning, "_score", killed)
         assert main(["finetune", *words]) == 130
     assert f"\n{stopped_after},dev" in log_file.read_text()
     assert main(["finetune", *words]) == 0

@@ -1,0 +1,53 @@
+"""What a fine-tuning is going to take: its rows and tokens, and how fast updates are here."""
+
+from __future__ import annotations
+
+import time
+
+from albert_zh.training.batches import FeatureBatches
+from albert_zh.training.finetuning import Finetuning
+from albert_zh.training.options import FinetuneOptions
+
+#: Rows of a split whose length is measured, and updates that are timed.
+MEASURED_ROWS, MEASURED_UPDATES = 1000, 4
+
+
+def measure_rows(options: FinetuneOptions) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows of each split there is, and tokens of train and dev, after all of it was read.
+
+    Raises:
+        InputError: a file is missing or a row cannot be used.
+    """
+    run = Finetuning(options)
+    splits = [split for split in run.task.files if split in ("train", "dev") or run.task.has(split, options.data_dir)]
+    rows = {split: run.train_rows() if split == "train" else run.rows(split) for split in splits}
+    tokens = {}
+    for split in ("train", "dev"):
+        some = rows[split][:: max(len(rows[split]) // MEASURED_ROWS, 1)]
+        made = run.task.featurize(some, run.tokenizer, run.length)
+        tokens[split] = round(sum(map(len, made.input_ids)) / len(some) * len(rows[split]))
+    return {split: len(held) for split, held in rows.items()}, tokens
+
+
+def measure_speed(options: FinetuneOptions) -> float:
+    """Tokens a second of an update, padding not counted, from ``MEASURED_UPDATES`` of them after one to warm up."""
+    run = Finetuning(options)
+    rows = run.train_rows()[: 64 * run.batch_size]
+    task = run.task.fitted(rows)
+    features = task.featurize(rows, run.tokenizer, run.length)
+    loop = run.loop_for(0)
+    batches = FeatureBatches(
+        features.input_ids,
+        features.segment_ids,
+        task.targets(rows),
+        size=run.batch_size,
+        pad_id=run.tokenizer.pad_id,
+    )
+    tokens, start = 0, 0.0
+    for step in range(1 + MEASURED_UPDATES):
+        if step == 1:
+            start = time.monotonic()
+        numbers = batches.rows(step)
+        tokens += sum(len(features.input_ids[int(number)]) for number in numbers) if step else 0
+        loop.step(loop.distribute(lambda *_, numbers=numbers: batches.read(numbers, run.batch_size)), step, 0.0)
+    return tokens / (time.monotonic() - start)
