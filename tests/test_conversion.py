@@ -212,7 +212,7 @@ def test_the_vocabulary_goes_along_and_one_too_large_is_refused(golden, vocabula
     large = tmp_path / "large.txt"
     large.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *map(str, range(300))]))
     (source / "vocab.txt").unlink()
-    with pytest.raises(InputError, match=r"large\.txt: 305 entries, but the model has 211"):
+    with pytest.raises(InputError, match=r"large\.txt: 305 entries, but the config's vocab_size is 211"):
         convert(source, tmp_path / "none", "tf1", vocab_file=str(large))
     assert not (tmp_path / "none").exists()
 

@@ -32,7 +32,7 @@ from albert_zh.pretrain.shards import ShardSpec, plan_shards
 from albert_zh.pretrain.summary import NAME_WIDTH, shares, summary
 from albert_zh.pretrain.tagging import TaggedDocument, TaggedText, tag_documents
 from albert_zh.pretrain.tools import Tools, load_tools
-from albert_zh.pretrain.workers import available_cores, run_all
+from albert_zh.workers import available_cores, run_all
 
 __all__ = ["CreateDataOptions", "process_shard", "run"]
 

@@ -49,6 +49,10 @@ class SuiteOptions:
     learning_rates: tuple[str, ...] = _as_in_finetuning("learning_rates")
     seeds: int = _as_in_finetuning("seeds")
     early_stop: bool = _as_in_finetuning("early_stop")
+    processes: int = field(
+        default=0,
+        metadata={"help": "runs side by side, each in a process of its own (0: one for each of several GPUs)"},
+    )
     dry_run: bool = field(default=False, metadata={"help": "print the plan and check data and model, run nothing"})
     resume: bool = field(
         default=True, metadata={"help": "go on where an earlier call with these options stopped; false: start over"}
@@ -58,6 +62,7 @@ class SuiteOptions:
     spm_model_file: str = _as_in_finetuning("spm_model_file")
     do_lower_case: bool | None = _as_in_finetuning("do_lower_case")
     few_shot: int = _as_in_finetuning("few_shot")
+    prompt: bool = _as_in_finetuning("prompt")
     max_seq_length: int | None = _as_in_finetuning("max_seq_length")
     train_batch_size: int | None = _as_in_finetuning("train_batch_size")
     num_train_epochs: float | None = _as_in_finetuning("num_train_epochs")
@@ -71,5 +76,7 @@ class SuiteOptions:
             raise InputError("--sample and --data_dir: give one of the two.")
         if self.seeds < 1:
             raise InputError(f"--seeds={self.seeds}: must be 1 or more.")
+        if self.processes < 0:
+            raise InputError(f"--processes={self.processes}: must be 0 (one for each of several GPUs) or more.")
         if self.model == "none" and not self.bert_config_file:
             raise InputError("--model=none: give --bert_config_file and --vocab_file for random weights.")

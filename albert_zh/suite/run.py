@@ -6,8 +6,10 @@ import contextlib
 import io
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 from albert_zh import pretrained
 from albert_zh.files import InputError
@@ -18,6 +20,7 @@ from albert_zh.suite.plan import Job
 from albert_zh.suite.results import Result, overview, trials_table, write_results
 from albert_zh.suite.submit import Answers, write_submission_zip
 from albert_zh.training import sweep
+from albert_zh.training.parallel import Pool, pool_for, processes_for
 from albert_zh.training.probe import measure_speed
 
 
@@ -30,6 +33,11 @@ def run(options: SuiteOptions) -> list[Result]:
     Raises:
         InputError: the model cannot be used, or, after everything else was done, what went wrong with which task.
     """
+    with pool_for(processes_for(options.processes)) as pool:
+        return _run(options, pool)
+
+
+def _run(options: SuiteOptions, pool: Pool | None) -> list[Result]:
     names = plan.task_names(options.tasks)
     model = _model(options)
     jobs, failures = [], {}
@@ -38,32 +46,54 @@ def run(options: SuiteOptions) -> list[Result]:
             jobs.append(plan.make_job(name, options, model, len(names) == 1))
         except InputError as error:
             failures[name] = str(error)
+    folder, results = Path(options.output_dir), []
     if jobs:
-        speed = _speed(jobs)
-        total = plan.duration(sum(job.seconds(speed) for job in jobs))
+        speed = _speed(jobs, folder, pool)
+        at_once = min(pool.processes, sum(job.runs for job in jobs)) if pool else 1
+        total = plan.duration(sum(job.seconds(speed) for job in jobs) / at_once)
         print(plan.table(jobs, speed))
-        print(f"{sum(job.runs for job in jobs)} runs, about {total} at {speed:,.0f} tokens a second", flush=True)
+        runs = f"{sum(job.runs for job in jobs)} runs" + (f", {at_once} side by side" if pool else "")
+        print(f"{runs}, about {total} at {speed:,.0f} tokens a second", flush=True)
     for name, reason in failures.items():
         print(f"{name}: left out: {reason}", flush=True)
     if options.dry_run:
         _raise(failures, len(names))
         return []
-    folder, results = Path(options.output_dir), []
     settings = {"model": options.model, "seeds": options.seeds, "sweep": options.sweep, "sample": options.sample}
-    for number, job in enumerate(jobs, 1):
-        print(f"\n=== {job.task.name} ({number} of {len(jobs)}): {job.task.about}", flush=True)
-        try:
-            results.append(Result(job, sweep.run_sweep(job.options)))
-        except Exception as error:  # whatever it is, the other tasks are run; Ctrl-C is no Exception
-            failures[job.task.name] = str(error) or type(error).__name__
+    for job, outcome in _outcomes(jobs, pool):
+        if isinstance(outcome, Exception):
+            failures[job.task.name] = str(outcome) or type(outcome).__name__
             print(f"{job.task.name}: failed: {failures[job.task.name]}", file=sys.stderr, flush=True)
-            if not isinstance(error, InputError):
-                traceback.print_exc()
+            if not isinstance(outcome, InputError):
+                traceback.print_exception(outcome)
+        else:
+            results.append(Result(job, outcome))
+            results.sort(key=lambda result: names.index(result.job.task.name))
         write_results(folder, results, failures, settings)
     if results:
         _finish(folder, results, failures, options)
     _raise(failures, len(names))
     return results
+
+
+def _outcomes(jobs: Sequence[Job], pool: Pool | None) -> Iterator[tuple[Job, dict[str, Any] | Exception]]:
+    """Each job with its metrics, or with what went wrong, as it ends: whatever it is, the others are run."""
+
+    def outcome(job: Job) -> dict[str, Any] | Exception:
+        try:
+            return sweep.run_sweep(job.options, pool)
+        except Exception as error:  # Ctrl-C is none
+            return error
+
+    if pool is None:
+        for number, job in enumerate(jobs, 1):
+            print(f"\n=== {job.task.name} ({number} of {len(jobs)}): {job.task.about}", flush=True)
+            yield job, outcome(job)
+        return
+    with ThreadPoolExecutor(len(jobs) or 1) as threads:  # they wait for the processes
+        started = {threads.submit(outcome, job): job for job in jobs}
+        for future in as_completed(started):
+            yield started[future], future.result()
 
 
 def _model(options: SuiteOptions) -> str:
@@ -79,9 +109,11 @@ def _model(options: SuiteOptions) -> str:
     return source.where  # unpacked or fetched, which no run does again
 
 
-def _speed(jobs: Sequence[Job]) -> float:
+def _speed(jobs: Sequence[Job], folder: Path, pool: Pool | None) -> float:
     """Tokens a second of an update, from a few of them on the task with the longest rows."""
     longest = max(jobs, key=lambda job: job.tokens["train"] / max(job.rows["train"], 1))
+    if pool:
+        return pool.call(folder / "probe.log", "albert_zh.training.probe:measure_speed", longest.options)()
     with contextlib.redirect_stdout(io.StringIO()):
         return measure_speed(longest.options)
 

@@ -254,6 +254,7 @@ class Finetuning:
     def run(self) -> dict[str, Any]:
         options, task = self.options, self.task
         print(f"devices: {devices.describe(self.strategy)}", flush=True)
+        devices.forget_peak_memory()
         if options.custom:
             print(columns_note(task), flush=True)
         # Everything is read before anything is computed: a bad row in test should not show after an hour of training.

@@ -255,7 +255,14 @@ class FinetuneOptions:
     )
     early_stop: bool = field(
         default=True,
-        metadata={"help": "with --sweep: end a run that after half of its updates is clearly behind an earlier one"},
+        metadata={
+            "help": "with --sweep: do not choose a run that after half of its updates is clearly behind an earlier "
+            "one, and end it where runs do not go side by side"
+        },
+    )
+    processes: int = field(
+        default=0,
+        metadata={"help": "with --sweep: runs side by side, each in a process (0: one for each of several GPUs)"},
     )
     random_seed: int = _as_in_pretraining("random_seed")
     precision: str = _as_in_pretraining("precision")
@@ -293,6 +300,8 @@ class FinetuneOptions:
             raise InputError(f"--seeds={self.seeds}: must be 1 or more.")
         if self.seeds > 1 and not self.sweep:
             raise InputError(f"--seeds={self.seeds}: goes with --sweep=true, whose best rate is run with each seed.")
+        if self.processes < 0 or (self.processes > 1 and not self.sweep):
+            raise InputError(f"--processes={self.processes}: 0 or more runs of --sweep=true side by side.")
         if self.eval_steps < 0:
             raise InputError(f"--eval_steps={self.eval_steps}: must be 0 (four looks an epoch) or more.")
         if (self.prompt_template or self.prompt_words) and not self.prompt:

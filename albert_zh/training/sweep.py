@@ -6,7 +6,7 @@ import dataclasses
 import math
 import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from albert_zh.training.checkpoints import RUN_FILE, check_folder
 from albert_zh.training.finetuning import METRICS_FILE, finished_files
 from albert_zh.training.logs import LOG_FILE, curve
 from albert_zh.training.options import FinetuneOptions
+from albert_zh.training.parallel import Pool, pool_for, processes_for
 from albert_zh.training.task_options import task_from
 from albert_zh.training.trainer import Stop
 
@@ -52,27 +53,42 @@ class Trial:
         rate: learning rate.
         seed: of the run.
         folder: where it is kept.
-        score: dev score of the main metric.
+        task: what it learned.
         metrics: the content of its ``metrics.json``.
+        behind_after: the update after which it was clearly behind the runs before it; 0: never.
     """
 
     rate: float
     seed: int
     folder: Path
-    score: float
+    task: Task
     metrics: dict[str, Any]
+    behind_after: int = 0
+
+    @property
+    def score(self) -> float:
+        """Dev score of the main metric."""
+        return self.metrics["dev"][self.task.main_metric]
 
     def summary(self) -> dict[str, Any]:
         """What is kept of it with the sweep."""
         kept = ("best_step", "steps", "stopped", "stopped_after", "seconds", "memory_mb")
         about = {name: self.metrics[name] for name in kept if name in self.metrics}
+        if self.behind_after:
+            about["behind_after"] = self.behind_after
         return {"rate": self.rate, "seed": self.seed, "score": self.score, "folder": self.folder.name, **about}
 
 
-def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
+def run_sweep(options: FinetuneOptions, pool: Pool | None = None) -> dict[str, Any]:
     """Fine-tunes once a rate, then the best rate once a seed; then answers test with the best of them by dev alone.
 
-    Each run has its folder in ``output_dir``; a run that is finished there is not done again.
+    Each run has its folder in ``output_dir``; a run that is finished there is not done again. With early stop a run
+    that is clearly behind those before it (``Losing``) is not chosen; where runs go side by side it is not ended, so
+    that the choice is the same for any number of processes.
+
+    Args:
+        options: of the sweep.
+        pool: processes that run it; left out, those that ``options.processes`` asks for.
 
     Returns:
         The best run's metrics, with ``sweep``: rate -> dev score of the main metric; ``trials``: one entry a run; and
@@ -81,50 +97,91 @@ def run_sweep(options: FinetuneOptions) -> dict[str, Any]:
     Raises:
         InputError: what a single run raises, a rate that is no number, or a folder that holds a single run.
     """
-    folder, task = Path(options.output_dir), task_from(options)
-    config = None if options.warm_start else options.bert_config_file or None
-    source = pretrained.find(options.init_checkpoint, config) if options.init_checkpoint else None
-    check_folder(folder, overwrite=options.overwrite, source=source)
-    if (folder / RUN_FILE).exists() and not options.overwrite and read_json(folder / RUN_FILE) != SWEEP:
-        raise InputError(
-            f"{folder}: holds a run of one learning rate. Give the sweep another --output_dir, or --overwrite=true."
-        )
-    # All options are made, and so checked, before the first run.
-    rates = {rate: trial_options(options, rate, options.random_seed) for rate in rates_of(options, task)}
-    share, trials = finetuning.Share(), []
-    for number, (rate, run) in enumerate(rates.items(), 1):
-        print(f"\nlearning rate {rate:g} ({number} of {len(rates)})", flush=True)
-        stop = Losing([trial.folder / LOG_FILE for trial in trials], task) if options.early_stop else None
-        trials.append(_trial(run, share, stop, task))
-    best_rate = max(trials, key=lambda trial: trial.score).rate
-    for seed in range(options.random_seed + 1, options.random_seed + options.seeds):
-        print(f"\nlearning rate {best_rate:g}, seed {seed}", flush=True)
-        trials.append(_trial(trial_options(options, best_rate, seed), share, None, task))
-    of_best = [trial for trial in trials if trial.rate == best_rate]
-    best = max(of_best, key=lambda trial: trial.score)
-    print("\n" + "\n".join(_line(trial, task) for trial in trials))
-    seeds = _spread([trial.score for trial in of_best])
-    spread = f"; {len(of_best)} seeds: mean {task.shown(seeds['mean'])} ± {task.shown(seeds['deviation'])}"
-    print(f"best: rate {best.rate:g}, seed {best.seed}{spread if len(of_best) > 1 else ''}", flush=True)
-    if options.do_predict:
-        answering = trial_options(options, best.rate, best.seed)
-        finetuning.run(dataclasses.replace(answering, do_predict=True, overwrite=False), share)
-    metrics = read_json(best.folder / METRICS_FILE) | {
-        "sweep": {f"{trial.rate:g}": trial.score for trial in trials[: len(rates)]},
-        "trials": [trial.summary() for trial in trials],
-        "seeds": seeds,
-    }
-    write_json(folder / RUN_FILE, SWEEP)
-    with explained(folder):
-        for file in (file for pattern in finished_files(task) for file in folder.glob(pattern)):  # of an earlier best
-            file.unlink()
-        for file in sorted(best.folder.iterdir()):
-            if file.is_file() and file.name not in (TASK_FILE, METRICS_FILE, RUN_FILE):
-                shutil.copyfile(file, folder / file.name)
-        write_json(folder / METRICS_FILE, metrics)
-        shutil.copyfile(best.folder / TASK_FILE, folder / TASK_FILE)  # last: it marks the folder as complete
-    print(f"finished: {folder} (the best model, its metrics and predictions)", flush=True)
-    return metrics
+    if pool is None:
+        strategy = "tpu" if options.use_tpu else options.distribution_strategy
+        with pool_for(processes_for(options.processes, strategy)) as own:
+            return _Sweep(options, own).run()
+    return _Sweep(options, pool).run()
+
+
+class _Sweep:
+    def __init__(self, options: FinetuneOptions, pool: Pool | None):
+        self.options, self.pool, self.share = options, pool, finetuning.Share()
+        self.folder, self.task = Path(options.output_dir), task_from(options)
+        config = None if options.warm_start else options.bert_config_file or None
+        source = pretrained.find(options.init_checkpoint, config) if options.init_checkpoint else None
+        check_folder(self.folder, overwrite=options.overwrite, source=source)
+        held = self.folder / RUN_FILE
+        if held.exists() and not options.overwrite and read_json(held) != SWEEP:
+            raise InputError(
+                f"{self.folder}: holds a run of one learning rate. Give the sweep another --output_dir, or "
+                "--overwrite=true."
+            )
+        # All options are made, and so checked, before the first run.
+        self.runs = [trial_options(options, rate, options.random_seed) for rate in rates_of(options, self.task)]
+
+    def run(self) -> dict[str, Any]:
+        options, task = self.options, self.task
+        trials = self._trials(self.runs, options.early_stop)
+        behind = behind_after(trials, task) if options.early_stop else [0] * len(trials)
+        trials = [dataclasses.replace(trial, behind_after=step) for trial, step in zip(trials, behind, strict=True)]
+        best_rate = max((trial for trial in trials if not trial.behind_after), key=lambda trial: trial.score).rate
+        seeds = range(options.random_seed + 1, options.random_seed + options.seeds)
+        trials += self._trials([trial_options(options, best_rate, seed) for seed in seeds], False)
+        of_best = [trial for trial in trials if trial.rate == best_rate]
+        best = max(of_best, key=lambda trial: trial.score)
+        print("\n" + "\n".join(_line(trial, task) for trial in trials))
+        spread = _spread([trial.score for trial in of_best])
+        said = f"; {len(of_best)} seeds: mean {task.shown(spread['mean'])} ± {task.shown(spread['deviation'])}"
+        print(f"best: rate {best.rate:g}, seed {best.seed}{said if len(of_best) > 1 else ''}", flush=True)
+        if options.do_predict:
+            answering = trial_options(options, best.rate, best.seed)
+            self._start(dataclasses.replace(answering, do_predict=True, overwrite=False))()
+        metrics = read_json(best.folder / METRICS_FILE) | {
+            "sweep": {f"{trial.rate:g}": trial.score for trial in trials[: len(self.runs)]},
+            "trials": [trial.summary() for trial in trials],
+            "seeds": spread,
+        }
+        self._keep(best, metrics)
+        print(f"finished: {self.folder} (the best model, its metrics and predictions)", flush=True)
+        return metrics
+
+    def _trials(self, runs: Sequence[FinetuneOptions], early_stop: bool) -> list[Trial]:
+        """The runs, all of them started before the first is waited for where there are processes for it."""
+        logs = [Path(run.output_dir) / LOG_FILE for run in runs]
+
+        def losing(number: int) -> Losing | None:
+            return Losing(_curves(logs[:number], self.task), self.task) if early_stop and not self.pool else None
+
+        waiting = [self._start(run, lambda number=number: losing(number)) for number, run in enumerate(runs)]
+        trials = []
+        for number, (run, wait) in enumerate(zip(runs, waiting, strict=True), 1):
+            named = f"learning rate {run.learning_rate:g}, seed {run.random_seed} ({number} of {len(runs)})"
+            if not self.pool:
+                print(f"\n{named}", flush=True)
+            metrics = wait()
+            trials.append(Trial(run.learning_rate, run.random_seed, Path(run.output_dir), self.task, metrics))
+            if self.pool:
+                print(f"{self.task.name}: {named}: {self.task.shown(trials[-1].score)}", flush=True)
+        return trials
+
+    def _start(self, run: FinetuneOptions, stop: Callable[[], Stop | None] = lambda: None):
+        """A function that waits for the metrics of a run; in this process it is the run."""
+        return self.pool.train(run) if self.pool else lambda: finetuning.run(run, self.share, stop())
+
+    def _keep(self, best: Trial, metrics: Mapping[str, Any]) -> None:
+        """Makes the folder of the sweep that of its best run."""
+        folder = self.folder
+        write_json(folder / RUN_FILE, SWEEP)
+        with explained(folder):
+            earlier = [file for pattern in finished_files(self.task) for file in folder.glob(pattern)]
+            for file in earlier:
+                file.unlink()
+            for file in sorted(best.folder.iterdir()):
+                if file.is_file() and file.name not in (TASK_FILE, METRICS_FILE, RUN_FILE):
+                    shutil.copyfile(file, folder / file.name)
+            write_json(folder / METRICS_FILE, dict(metrics))
+            shutil.copyfile(best.folder / TASK_FILE, folder / TASK_FILE)  # last: it marks the folder as complete
 
 
 def trial_options(options: FinetuneOptions, rate: float, seed: int) -> FinetuneOptions:
@@ -134,6 +191,7 @@ def trial_options(options: FinetuneOptions, rate: float, seed: int) -> FinetuneO
         options,
         sweep=False,
         seeds=1,
+        processes=0,
         learning_rates=(),
         learning_rate=rate,
         random_seed=seed,
@@ -144,15 +202,13 @@ def trial_options(options: FinetuneOptions, rate: float, seed: int) -> FinetuneO
     )
 
 
-def _trial(options: FinetuneOptions, share: finetuning.Share, stop: Stop | None, task: Task) -> Trial:
-    metrics = finetuning.run(options, share, stop)
-    score = metrics["dev"][task.main_metric]
-    return Trial(options.learning_rate, options.random_seed, Path(options.output_dir), score, metrics)
-
-
 def _line(trial: Trial, task: Task) -> str:
-    stopped = f" (stopped after update {trial.metrics['stopped_after']:,})" if "stopped" in trial.metrics else ""
-    return f"rate {trial.rate:g}, seed {trial.seed}: dev {task.main_metric} {task.shown(trial.score)}{stopped}"
+    ended = ""
+    if "stopped_after" in trial.metrics:
+        ended = f" (stopped after update {trial.metrics['stopped_after']:,})"
+    elif trial.behind_after:
+        ended = f" (clearly behind after update {trial.behind_after:,}: not chosen)"
+    return f"rate {trial.rate:g}, seed {trial.seed}: dev {task.main_metric} {task.shown(trial.score)}{ended}"
 
 
 def _spread(scores: list[float]) -> dict[str, float]:
@@ -167,13 +223,13 @@ class Losing:
     the updates on, when the rate of a schedule that falls to 0 has fallen to half and what is behind rarely gains.
 
     Args:
-        logs: ``log.csv`` of the finished runs.
+        curves: dev scores of the finished runs by update.
         task: whose main metric is compared; one that is no share of rows right (regression) ends no run.
     """
 
-    def __init__(self, logs: Sequence[Path], task: Task):
+    def __init__(self, curves: Sequence[Mapping[int, float]], task: Task):
         self.metric, self.shown = task.main_metric, task.shown
-        curves = [dict(zip(*curve(log, "dev", self.metric), strict=True)) for log in logs] if task.labels else []
+        curves = curves if task.labels else []
         self.last = max((max(points) for points in curves if points), default=0)
         self.best = {
             step: max(points[step] for points in curves if step in points) for step in set().union(*curves, ())
@@ -188,3 +244,21 @@ class Losing:
         if best - mine <= 2 * math.sqrt(variance):
             return ""
         return f"dev {self.metric} {self.shown(mine)}, where another rate had {self.shown(best)}"
+
+
+def _curves(logs: Sequence[Path], task: Task) -> list[dict[int, float]]:
+    """Dev scores of the main metric by update, of each ``log.csv``."""
+    return [dict(zip(*curve(log, "dev", task.main_metric), strict=True)) for log in logs]
+
+
+def behind_after(trials: Sequence[Trial], task: Task) -> list[int]:
+    """After which update each run is clearly behind those before it, 0 for never: what early stop does to runs that
+    are made one after the other, found again in the logs of any."""
+    curves: list[dict[int, float]] = []
+    ends = []
+    for trial, points in zip(trials, _curves([trial.folder / LOG_FILE for trial in trials], task), strict=True):
+        losing, rows = Losing(curves, task), trial.metrics["dev"]["rows"]
+        looks = [step for step in sorted(points) if step < trial.metrics["steps"]]
+        ends.append(next((s for s in looks if losing(s, {losing.metric: points[s], "rows": rows})), 0))
+        curves.append({step: score for step, score in points.items() if not ends[-1] or step <= ends[-1]})
+    return ends

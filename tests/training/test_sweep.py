@@ -1,8 +1,8 @@
 """A sweep keeps the best rate by dev, looks at test with that one alone, and goes on where it stopped."""
 
+import contextlib
 import json
 import os
-import shutil
 import signal
 import statistics
 import subprocess
@@ -11,12 +11,13 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from albert_zh.cli import main
 from albert_zh.convert.tensorflow1 import read_checkpoint
 from albert_zh.tasks import get_task
-from albert_zh.training import finetuning
-from albert_zh.training.sweep import Losing
+from albert_zh.training import finetuning, parallel
+from albert_zh.training.sweep import Losing, Trial, behind_after
 
 RATES = "1e-6,0.01"
 
@@ -82,7 +83,7 @@ def test_a_stopped_sweep_does_not_train_a_finished_rate_again(swept, flags, caps
     assert main(["finetune", *flags(folder)]) == 0
     shown = capsys.readouterr().out
     assert shown.count("finished before, nothing to do") == 3
-    assert "learning rate 0.01 (2 of 2)" in shown
+    assert "learning rate 0.01, seed 12345 (2 of 2)" in shown
     assert f"rate 0.01, seed 12345: dev accuracy {before['sweep']['0.01']:.2%}" in shown
     assert "best: rate 0.01, seed 12345" in shown
     assert metrics(folder) == before
@@ -199,13 +200,88 @@ def test_a_sweep_killed_anywhere_ends_as_one_left_alone(tmp_path, slow_rate_last
         assert log(tmp_path / "alone" / name, "dev") == log(tmp_path / "killed" / name, "dev")
 
 
-def test_behind_means_two_standard_errors_of_the_difference(tmp_path):
-    def write(name, *points):
-        rows = [f"{step},dev,accuracy,{value}" for step, value in points]
-        (tmp_path / name).write_text("step,split,name,value\n" + "\n".join(rows) + "\n")
-        return tmp_path / name
+def test_side_by_side_the_same_run_is_chosen_and_holds_the_same_weights(tmp_path, slow_rate_last, capsys):
+    for count in (1, 2):
+        words = [*slow_rate_last(tmp_path / str(count)), "--seeds=2", f"--processes={count}"]
+        assert main(["finetune", *words]) == 0
+    alone, beside = (metrics(tmp_path / count) for count in "12")
+    assert_same_model(tmp_path / "1", tmp_path / "2")
+    assert alone["dev"] == beside["dev"]
+    assert alone["seeds"] == beside["seeds"]
+    # The slow run was ended in the one and made to its end in the other, and left out of the choice in both.
+    behind = alone["trials"][1]["stopped_after"]
+    assert [trials["trials"][1]["behind_after"] for trials in (alone, beside)] == [behind, behind]
+    assert "stopped_after" not in beside["trials"][1]
+    assert f"(clearly behind after update {behind}: not chosen)" in capsys.readouterr().out
+    assert "24 updates" in (tmp_path / "2" / "rate_1e-07.log").read_text(encoding="utf-8")
 
-    losing = Losing([write("a.csv", (10, 0.6), (20, 0.9)), write("b.csv", (10, 0.7), (20, 0.8))], get_task("lcqmc"))
+
+def test_a_run_that_was_behind_is_not_chosen_whatever_it_came_to(tmp_path):
+    def trial(name, points):
+        rows = "".join(f"{step},dev,accuracy,{value}\n" for step, value in points.items())
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log.csv").write_text("step,split,name,value\n" + rows)
+        metrics = {"dev": {"accuracy": max(points.values()), "rows": 100.0}, "steps": max(points)}
+        return Trial(1e-4, 1, tmp_path / name, get_task("lcqmc"), metrics)
+
+    first = trial("first", {10: 0.5, 20: 0.9, 30: 0.9, 40: 0.9})
+    second = trial("second", {10: 0.5, 20: 0.6, 30: 0.95, 40: 0.95})  # behind at 20, half of the way
+    third = trial("third", {10: 0.5, 20: 0.89, 30: 0.8, 40: 0.3})  # clearly behind the second at 30 alone
+    assert behind_after([first, second], get_task("lcqmc")) == [0, 20]
+    assert behind_after([first, second, third], get_task("lcqmc")) == [0, 20, 0]  # which had ended by then
+
+
+def test_a_killed_process_is_told_and_the_finished_runs_are_kept(tmp_path, flags, capsys):
+    words = [*flags(tmp_path / "out"), "--processes=2"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel.Pool, "train", lambda pool, run: pool.call(tmp_path / "log", "os:_exit", 9))
+        assert main(["finetune", *words]) == 2
+    assert "a worker process was killed" in capsys.readouterr().err
+    assert main(["finetune", *words]) == 0
+
+
+def test_an_error_of_a_run_reaches_the_user_from_its_process(tmp_path, flags, capsys):
+    assert main(["finetune", *flags(tmp_path / "out"), "--processes=2", "--train_batch_size=0"]) == 2
+    assert main(["finetune", *flags(tmp_path / "out", max_seq_length=400), "--processes=2"]) == 2
+    assert "--max_seq_length=400: the config has 64 positions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("gpus", "visible", "asked", "strategy", "processes"),
+    [
+        (0, None, 0, "auto", 1),
+        (1, None, 0, "auto", 1),
+        (4, None, 0, "auto", 4),
+        (4, None, 0, "mirrored", 1),
+        (4, None, 2, "auto", 2),
+        (2, "5,7", 0, "auto", 2),
+        (2, "5,7", 3, "auto", 3),
+    ],
+)
+def test_each_process_gets_a_gpu_of_its_own(monkeypatch, gpus, visible, asked, strategy, processes):
+    left, given = [], []
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [object()] * gpus)
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda devices, kind: left.append((devices, kind)))
+
+    @contextlib.contextmanager
+    def pool(count, prepare, turns, shared):
+        given.extend(turns.get() for _ in range(count))
+        assert shared == (count > gpus)
+        yield None
+
+    monkeypatch.setattr(parallel, "worker_pool", pool)
+    assert parallel.processes_for(asked, strategy) == processes
+    with parallel.pool_for(processes):
+        pass
+    names = (visible or "0,1,2,3").split(",")[:gpus]
+    assert given == ([names[number % gpus] for number in range(processes)] if processes > 1 else [])
+    assert left == ([([], "GPU")] if processes > 1 else [])
+
+
+def test_behind_means_two_standard_errors_of_the_difference():
+    losing = Losing([{10: 0.6, 20: 0.9}, {10: 0.7, 20: 0.8}], get_task("lcqmc"))
     # By hand: sqrt((0.7 * 0.3 + 0.5 * 0.5) / 100) = 0.0678; 0.2 behind is more than twice that, 0.13 is not.
     assert losing(10, {"accuracy": 0.50, "rows": 100.0}).startswith(
         "dev accuracy 50.00%, where another rate had 70.00%"
@@ -216,5 +292,4 @@ def test_behind_means_two_standard_errors_of_the_difference(tmp_path):
     assert losing(15, {"accuracy": 0.10, "rows": 100.0}) == ""  # nothing to compare with
     assert losing(20, {"accuracy": 0.95, "rows": 100.0}) == ""
     assert Losing([], get_task("lcqmc"))(20, {"accuracy": 0.1, "rows": 100.0}) == ""
-    shutil.rmtree(tmp_path)
-    assert Losing([tmp_path / "none.csv"], get_task("lcqmc"))(20, {"accuracy": 0.1, "rows": 100.0}) == ""
+    assert Losing([{}], get_task("lcqmc"))(20, {"accuracy": 0.1, "rows": 100.0}) == ""

@@ -1,4 +1,4 @@
-"""A pool of local processes: errors arrive as they were raised, and Ctrl-C or a killed worker ends it cleanly."""
+"""Pools of local processes: errors arrive as they were raised, and Ctrl-C or a killed worker ends a pool cleanly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from albert_zh.files import InputError
 
@@ -33,21 +34,35 @@ def run_all(function: Callable[[Spec], Report], specs: Sequence[Spec], num_worke
     if workers <= 1:
         yield from map(function, specs)
         return
-    # Workers start afresh ("spawn"): a fork would copy the caller's threads' locks.
+    with worker_pool(workers) as pool:
+        try:
+            for future in as_completed([pool.submit(function, spec) for spec in specs]):
+                yield future.result()
+        except InputError as error:
+            raise InputError(str(error)) from None  # without the traceback of the worker
+        except BrokenProcessPool:
+            raise worker_killed("finished shards are kept. If it happens again, lower --num_workers.") from None
+
+
+@contextmanager
+def worker_pool(
+    workers: int, prepare: Callable[..., None] | None = None, *arguments: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes start afresh and end with it: at once when it is left by an exception.
+
+    Args:
+        workers: processes at most.
+        prepare: called with ``arguments`` in each process before anything else.
+    """
+    # "spawn": a fork would copy the caller's threads' locks.
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(prepare, *arguments)
+    )
     finished = False
     try:
-        for future in as_completed([pool.submit(function, spec) for spec in specs]):
-            yield future.result()
+        yield pool
         finished = True
-    except InputError as error:
-        raise InputError(str(error)) from None  # without the traceback of the worker
-    except BrokenProcessPool:
-        raise InputError(
-            "a worker process was killed, most often because the memory ran out. Give the same command again: finished "
-            "shards are kept. If it happens again, lower --num_workers."
-        ) from None
     finally:
         pool.shutdown(wait=finished, cancel_futures=True)
         if not finished:
@@ -56,11 +71,20 @@ def run_all(function: Callable[[Spec], Report], specs: Sequence[Spec], num_worke
                 child.join()
 
 
-def _start_worker() -> None:
+def worker_killed(advice: str) -> InputError:
+    """What to say of ``BrokenProcessPool``."""
+    return InputError(
+        f"a worker process was killed, most often because the memory ran out. Give the same command again: {advice}"
+    )
+
+
+def _start_worker(prepare: Callable[..., None] | None, *arguments: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    if prepare:
+        prepare(*arguments)
 
 
 def _end_with(sentinel: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from albert_zh.files import InputError
 from albert_zh.pretrain.documents import whole_file
-from albert_zh.pretrain.workers import available_cores, run_all
+from albert_zh.workers import available_cores, run_all
 
 
 def test_every_spec_is_answered_whatever_the_number_of_workers():
