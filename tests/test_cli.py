@@ -198,6 +198,7 @@ def test_without_packages_and_without_the_checkout_s_own_python_the_way_out_is_t
         ("run_pretraining.py", "pretrain"),
         ("run_pretraining_google.py", "pretrain"),
         ("run_classifier.py", "finetune"),
+        ("run_classifier_sp_google.py", "finetune"),
         ("test_changes.py", "changes"),
     ],
 )

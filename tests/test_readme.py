@@ -25,6 +25,7 @@ SCRIPTS = {
     "run_pretraining.py": ("pretrain", set()),
     "run_pretraining_google.py": ("pretrain", set()),
     "run_classifier.py": ("finetune", set()),
+    "run_classifier_sp_google.py": ("finetune", set()),
     "test_changes.py": ("changes", set()),
     "convert_albert_tf_checkpoint_to_pytorch.py": ("convert", set()),
     "tf2_albert_encoder_checkpoint_converter.py": ("convert", set()),

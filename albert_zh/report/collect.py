@@ -19,13 +19,14 @@ from albert_zh.report.content import (
     baseline_scores,
     finetuning_charts,
     pretraining_charts,
+    sweep_charts,
     task_report,
 )
 from albert_zh.report.page import write_report
 from albert_zh.tasks import Prediction, Row, Task, task_of
 from albert_zh.text.tokenizer import Tokenizer, load_tokenizer
 from albert_zh.text.words import make_segmenter
-from albert_zh.training.logs import curve
+from albert_zh.training.logs import LOG_FILE, curve
 
 #: Tokens of the masked example, about, and how many instances it is chosen from: whole pages of tokens teach nobody.
 READABLE_TOKENS, LOOKED_AT = 90, 200
@@ -173,6 +174,19 @@ def _task(shown: FinetunedFolder, compared: list[tuple[str, FinetunedFolder]]) -
         baseline_scores(task, train, dev),
         task.main_metric,
     )
+    if len(trials := metrics.get("trials", ())) > 1:
+        charts += sweep_charts(
+            [(trial["rate"], trial["seed"], trial["score"]) for trial in trials],
+            [
+                Curve(
+                    f"{trial['rate']:g} · {trial['seed']}",
+                    *curve(shown.folder / trial["folder"] / LOG_FILE, "dev", task.main_metric),
+                )
+                for trial in trials
+            ],
+            (shown.settings["learning_rate"], metrics["dev"][task.main_metric]),
+            task.main_metric,
+        )
     notes = ()
     if "best_step" in metrics:
         best, steps = metrics["best_step"], metrics["steps"]

@@ -171,7 +171,48 @@ def finetuning_charts(
     title = "开发集准确率 Dev accuracy" if accuracy else f"开发集 Dev {metric}"
     return (
         Chart("损失 Loss", losses),
-        Chart(title, (dev_score,), lines, percent=accuracy, best_of=dev_score.name),
+        Chart(title, (dev_score,), lines, percent=accuracy, kept=_highest(dev_score)),
+    )
+
+
+def _highest(curve: Curve) -> tuple[float, float] | None:
+    """The highest point of a curve, the first of several; None where it has none."""
+    points = [(step, value) for step, value in zip(curve.steps, curve.values, strict=True) if np.isfinite(value)]
+    return max(points, key=lambda point: point[1], default=None)
+
+
+def sweep_charts(
+    scores: Sequence[tuple[float, int, float]],
+    curves: Sequence[Curve],
+    kept: tuple[float, float],
+    metric: str = "accuracy",
+) -> tuple[Chart, ...]:
+    """The two charts of a sweep: dev scores against learning rates, and the dev score of every run over its updates.
+
+    Args:
+        scores: (learning rate, seed, dev score) of each run; the first one's seed is that of all rates.
+        curves: of each run.
+        kept: learning rate and dev score of the run that was kept.
+    """
+    seed = scores[0][1]
+    by_rate = sorted((rate, score) for rate, number, score in scores if number == seed)
+    others = [(rate, score) for rate, number, score in scores if number != seed]
+    accuracy = metric == "accuracy"
+    name = f"种子 seed {seed}"
+    points = [Curve(name, *zip(*by_rate, strict=True), dev=True)]
+    if others:
+        points.append(Curve("其他种子 other seeds", *zip(*others, strict=True), joined=False))
+    said = "准确率" if accuracy else ""
+    return (
+        Chart(
+            f"学习率与开发集{said} Learning rate against dev {metric}",
+            tuple(points),
+            percent=accuracy,
+            kept=kept,
+            across="学习率 rate",
+            logarithmic=True,
+        ),
+        Chart(f"每次训练的开发集{said} Dev {metric} of every run", tuple(curves), percent=accuracy),
     )
 
 

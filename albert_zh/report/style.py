@@ -4,6 +4,7 @@ STYLE = """
 :root {
   color-scheme: light dark; --paper: #faf8f3; --card: #fffefb; --ink: #1d1b18; --soft: #686157;
   --rule: #e4ded2; --grid: #ece7dc; --c0: #3c6e91; --c1: #b8392a; --c2: #8a6d1f; --c3: #5c7a3f;
+  --c4: #7a5195; --c5: #2f7f86;
   --base: #a8a091; --good: #2c7a4b; --unsure: #9a6b00; --bad: #b8392a;
   --sans: "Noto Sans CJK SC","Source Han Sans SC","PingFang SC","Microsoft YaHei","WenQuanYi Zen Hei",sans-serif;
   --serif: "Noto Serif CJK SC","Source Han Serif SC","Songti SC","SimSun",serif;
@@ -12,8 +13,8 @@ STYLE = """
 @media (prefers-color-scheme:dark) {
   :root {
     --paper: #151412; --card: #1e1c19; --ink: #ebe6db; --soft: #a59d8f; --rule: #37332c; --grid: #2b2823;
-    --c0: #7fb2d6; --c1: #ec7864; --c2: #d4b45a; --c3: #9dc07a; --base: #7d766a; --good: #6cc48f;
-    --unsure: #dcae4e; --bad: #ec7864;
+    --c0: #7fb2d6; --c1: #ec7864; --c2: #d4b45a; --c3: #9dc07a; --c4: #c1a0dc; --c5: #74c6c9;
+    --base: #7d766a; --good: #6cc48f; --unsure: #dcae4e; --bad: #ec7864;
   }
 }
 @media (prefers-color-scheme:dark) {
@@ -105,9 +106,12 @@ svg { display: block; width: 100%; height: auto; margin-top: auto; font-family: 
 .c1 { --c: var(--c1) }
 .c2 { --c: var(--c2) }
 .c3 { --c: var(--c3) }
+.c4 { --c: var(--c4) }
+.c5 { --c: var(--c5) }
 .grid { stroke: var(--grid) }
 .tick { fill: var(--soft); font-size: 12px }
 .line { fill: none; stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; stroke-linecap: round }
+.line.again { stroke-dasharray: 7 3 }
 .dot { fill: var(--c) }
 .ring { fill: none; stroke: var(--c); stroke-width: 1.5 }
 .reference { stroke: var(--soft); stroke-width: 1.4; stroke-dasharray: 6 4 }

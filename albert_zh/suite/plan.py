@@ -95,15 +95,15 @@ def make_job(name: str, options: SuiteOptions, model: str, alone: bool) -> Job:
     Raises:
         InputError: the data are not there, cannot be fetched, or hold a row that cannot be used.
     """
-    task = get_task(name)
+    task, data = get_task(name), _data(get_task(name), options, alone)
     run = FinetuneOptions(
         task_name=name,
         output_dir=str(Path(options.output_dir) / name),
-        data_dir=str(_data(task, options, alone)),
+        data_dir=str(data),
         init_checkpoint=model,
         do_train=True,
         do_eval=True,
-        do_predict=True,
+        do_predict=any(task.has(split, data) for split in task.files if split not in ("train", "dev")),
         sweep=True,
         overwrite=not options.resume,
         # A sweep of one rate is what a single run is: seeds and test answers follow.

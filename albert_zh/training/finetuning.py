@@ -227,13 +227,14 @@ class Finetuning:
         """What two runs must share for one to go on where the other stopped; files by what they hold."""
         options, task = self.options, self.task
         same = "init_checkpoint warm_start optimizer precision random_seed jit_compile warmup_proportion eval_steps"
+        same += " train_step warmup_step"
         return {
             "kind": "fine-tuning",
             "task": self.task.name,
             "max_seq_length": self.length,
             "train_batch_size": self.batch_size,
             "learning_rate": self.peak_rate,
-            "num_train_epochs": self.epochs,
+            "num_train_epochs": None if options.train_step else self.epochs,
             **{name: getattr(options, name) for name in same.split()},
             "do_lower_case": self.tokenizer.lower_case,
             "config": self.config.to_dict(),
@@ -337,7 +338,11 @@ class Finetuning:
         }
         train_set = features["train"]
         per_epoch = math.ceil(len(train_set) / self.batch_size)
-        steps = max(math.ceil(per_epoch * self.epochs), 1)
+        steps = options.train_step or max(math.ceil(per_epoch * self.epochs), 1)
+        epochs = steps / per_epoch if options.train_step else self.epochs
+        warmup = int(steps * options.warmup_proportion) if options.warmup_step is None else options.warmup_step
+        if warmup >= steps:
+            raise InputError(f"--warmup_step={warmup}: the run has {steps:,} updates. Give fewer.")
         self.loop = self.loop_for(steps)
         if self.chief:
             # Not before the weights were read: what cannot be used leaves no folder behind.
@@ -376,7 +381,7 @@ class Finetuning:
 
         metric = task.main_metric
         print(
-            f"batch: {self.batch_size} rows, {steps:,} updates = {self.epochs:g} epochs of {len(train_set):,} rows; "
+            f"batch: {self.batch_size} rows, {steps:,} updates = {epochs:.3g} epochs of {len(train_set):,} rows; "
             f"padded to {', '.join(map(str, batches.widths[:12]))}{' …' if len(batches.widths) > 12 else ''}; "
             f"rate {self.peak_rate:.3g}, {options.optimizer}, {'compiled' if self.compiled else 'not compiled'}",
             flush=True,
@@ -387,7 +392,7 @@ class Finetuning:
         plan = Plan(
             steps=steps,
             batch=batch,
-            rate=schedule(self.peak_rate, int(steps * options.warmup_proportion), steps),
+            rate=schedule(self.peak_rate, warmup, steps),
             describe_batch=lambda step: ", ".join(train_set.rows[int(r)].where for r in batches.rows(step)[:3]) + " …",
             evaluate=evaluate,
             quality=lambda scores: scores[metric],

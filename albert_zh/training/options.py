@@ -36,7 +36,7 @@ class PretrainOptions:
         metadata={
             "help": "start from these weights (left out: random weights): a folder, a checkpoint's prefix, a .zip or "
             ".tar.gz, a name that albert-zh models lists, or an http address; any layout",
-            "aliases": ("hub_module_url",),
+            "aliases": ("hub_module_url", "albert_hub_module_handle"),
         },
     )
     warm_start: bool = field(
@@ -198,7 +198,11 @@ class FinetuneOptions:
     num_train_epochs: float | None = field(
         default=None, metadata={"help": "passes over the training rows (left out: the task's recipe)"}
     )
+    train_step: int | None = field(default=None, metadata={"help": "updates, instead of --num_train_epochs"})
     warmup_proportion: float = field(default=0.1, metadata={"help": "share of the updates with rising rate"})
+    warmup_step: int | None = field(
+        default=None, metadata={"help": "updates with rising rate, instead of --warmup_proportion"}
+    )
     eval_steps: int = field(
         default=0,
         metadata={
@@ -282,16 +286,26 @@ class FinetuneOptions:
     num_tpu_cores: int = _as_in_pretraining("num_tpu_cores")
     iterations_per_loop: int = _as_in_pretraining("iterations_per_loop")
     master: str = _as_in_pretraining("master")
+    keep_checkpoint_max: int = field(
+        default=5, metadata={"help": "", "ignored": "the last checkpoint, to go on from, and the best by dev are kept"}
+    )
+    cached_dir: str = field(
+        default="", metadata={"help": "", "ignored": "rows are made into ids in memory, which takes seconds"}
+    )
 
     def __post_init__(self) -> None:
         if not (self.do_train or self.do_eval or self.do_predict):
             raise InputError("nothing to do: give --do_train=true, --do_eval=true, --do_predict=true or some of them.")
         if self.max_seq_length is not None and not 8 <= self.max_seq_length <= 512:
             raise InputError(f"--max_seq_length={self.max_seq_length}: must be from 8 to 512.")
-        for name in ("train_batch_size", "eval_batch_size", "num_train_epochs", "learning_rate"):
+        for name in ("train_batch_size", "eval_batch_size", "num_train_epochs", "learning_rate", "train_step"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"--{name}={value}: must be more than 0.")
+        if self.train_step and self.num_train_epochs:
+            raise InputError("--train_step and --num_train_epochs: both say how long to train. Give one of the two.")
+        if self.warmup_step is not None and self.warmup_step < 0:
+            raise InputError(f"--warmup_step={self.warmup_step}: must be 0 or more.")
         if self.random_seed < 0:
             raise InputError(f"--random_seed={self.random_seed}: must be 0 or more.")
         if self.few_shot < 0:

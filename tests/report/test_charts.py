@@ -72,11 +72,35 @@ def test_dev_curves_have_one_colour_in_every_chart():
 
 
 def test_the_best_point_is_ringed_and_named():
-    chart = Chart("准确率", (Curve("dev", (100, 200, 300), (0.5, 0.9, 0.7), dev=True),), percent=True, best_of="dev")
+    chart = Chart("准确率", (Curve("dev", (100, 200, 300), (0.5, 0.9, 0.7), dev=True),), percent=True, kept=(200, 0.9))
     (svg,) = svgs(chart)
     ring = next(circle for circle in svg.findall("circle") if circle.get("class").startswith("ring"))
     assert [float(ring.get("cx")), float(ring.get("cy"))] == points(svg)[1].tolist()
     assert "90.0% @ 200" in figures([chart], itertools.count(1))
+
+
+def test_rates_are_drawn_by_their_logarithm_each_with_its_own_mark():
+    by_rate = Curve("seed 1", (1e-5, 1e-4, 1e-3), (0.5, 0.8, 0.6), dev=True)
+    others = Curve("other seeds", (1e-4, 1e-4), (0.75, 0.82), joined=False)
+    chart = Chart("a", (by_rate, others), percent=True, kept=(1e-4, 0.82), across="学习率 rate", logarithmic=True)
+    (svg,) = svgs(chart)
+    across = points(svg)[:, 0]
+    assert across[1] - across[0] == pytest.approx(across[2] - across[1], abs=0.2)
+    assert [text.text for text in svg.findall("text")][-4:] == ["1e-05", "0.0001", "0.001", "学习率 rate"]
+    assert len(svg.findall("polyline")) == 1  # the other seeds are points alone
+    (ring,) = (circle for circle in svg.findall("circle") if circle.get("class").startswith("ring"))
+    assert ring.get("class") == "ring c0"
+    assert float(ring.get("cx")) == pytest.approx(across[1], abs=0.2)
+    assert "82.0% @ 0.0001" in figures([chart], itertools.count(1))
+    (one,) = svgs(Chart("a", (Curve("seed 1", (1e-4,), (0.8,)),), logarithmic=True))
+    assert points(one)[0, 0] == pytest.approx((52 + 480 - 14) / 2, abs=0.2)
+
+
+def test_curves_past_the_last_colour_are_broken():
+    (svg,) = svgs(Chart("a", tuple(Curve(str(number), (1, 2), (number, 1)) for number in range(7))))
+    styles = [line.get("class") for line in svg.findall("polyline")]
+    assert len(set(styles)) == 7
+    assert ["again" in style for style in styles] == [False] * 5 + [True] * 2
 
 
 def test_the_unigram_loss_is_drawn_and_every_chart_has_a_title_and_a_description():

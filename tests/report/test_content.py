@@ -10,6 +10,7 @@ from albert_zh.report.content import (
     baseline_scores,
     finetuning_charts,
     pretraining_charts,
+    sweep_charts,
     task_report,
     verdict,
 )
@@ -76,10 +77,20 @@ def test_without_training_rows_there_are_no_baselines_and_no_praise():
     assert verdict(report)[0] == "unsure"
 
 
+def test_the_charts_of_a_sweep_show_rates_in_order_other_seeds_apart_and_every_run():
+    scores = [(1e-3, 7, 0.6), (1e-4, 7, 0.8), (1e-4, 8, 0.7)]
+    curves = [Curve(str(number), (1, 2), (0.5, score)) for number, (_, _, score) in enumerate(scores)]
+    rates, runs = sweep_charts(scores, curves, (1e-4, 0.8))
+    first, others = rates.curves
+    assert (list(first.steps), list(first.values)) == ([1e-4, 1e-3], [0.8, 0.6])
+    assert (list(others.steps), list(others.values), others.joined) == ([1e-4], [0.7], False)
+    assert (rates.kept, rates.logarithmic, len(runs.curves)) == ((1e-4, 0.8), True, 3)
+
+
 def test_the_charts_of_a_run_hold_its_baselines_as_lines():
     curve = Curve("dev", (1, 2), (0.4, 0.6), dev=True)
     loss, accuracy = finetuning_charts(Curve("train", (1,), (2.0,)), curve, curve, (BaselineScore("a", 0.5),))
     assert [line.value for line in accuracy.references] == [0.5]
-    assert (accuracy.best_of, loss.references, len(loss.curves)) == ("dev", (), 2)
+    assert (accuracy.kept, loss.references, len(loss.curves)) == ((2, 0.6), (), 2)
     masked, order = pretraining_charts(masked_lm_loss=(curve,), sentence_order_accuracy=(curve,), unigram_loss=6.5)
     assert [line.value for line in (*masked.references, *order.references)] == [6.5, 0.5]

@@ -3,11 +3,14 @@
 import csv
 import json
 import shutil
+import struct
+import subprocess
 import zipfile
+from pathlib import Path
 
 import pytest
 
-from albert_zh.cli import main
+from albert_zh.cli import CHECKOUT, main
 from albert_zh.files import InputError
 from albert_zh.hub.download import default_home
 from albert_zh.suite import plan
@@ -15,6 +18,7 @@ from albert_zh.suite.options import SuiteOptions
 from albert_zh.suite.submit import Answers, write_submission_zip
 from albert_zh.tasks import TASKS, get_task
 
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TWO = ("afqmc", "cluewsc2020")
 
 
@@ -84,6 +88,51 @@ def test_the_report_shows_every_task_and_every_run(finished):
         assert f"<h2>{name}" in page
     assert page.count("0.01</td>") + page.count("0.001</td>") >= 6
     assert "http://" not in page.replace("http://www.w3.org/", "")
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium here")
+@pytest.mark.parametrize("width", [1200, 420])
+def test_the_report_looks_the_same_in_a_browser_without_a_network(finished, width, tmp_path):
+    """The pictures are left in test_artefacts/, to be looked at."""
+    pictures = Path(CHECKOUT) / "test_artefacts"
+    pictures.mkdir(exist_ok=True)
+    picture = pictures / f"clue_report_{width}.png"
+    picture.unlink(missing_ok=True)
+    switches = "headless no-sandbox disable-gpu no-first-run disable-background-networking disable-sync".split()
+    done = subprocess.run(
+        [BROWSER, *(f"--{switch}" for switch in switches), f"--user-data-dir={tmp_path}", "--enable-logging=stderr",
+         "--host-resolver-rules=MAP * ~NOTFOUND", f"--window-size={width},2400", f"--screenshot={picture}",
+         f"file://{finished / 'report.html'}"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "CONSOLE" not in done.stderr  # what the page itself would complain of
+    header = picture.read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", header[16:24]) == (width, 2400)
+    assert picture.stat().st_size > 60_000  # an empty page of this size is 12 KB
+
+
+def test_side_by_side_every_task_comes_to_the_same(finished, tmp_path, flags):
+    folder = tmp_path / "out"
+    assert main([*flags(folder, *TWO, learning_rates="1e-3,1e-2", seeds=2), "--processes=2"]) == 0
+    alone, beside = (json.loads((f / "results.json").read_text(encoding="utf-8")) for f in (finished, folder))
+    assert list(beside["tasks"]) == list(TWO)
+    for name in TWO:
+        ours, theirs = alone["tasks"][name], beside["tasks"][name]
+        assert [ours[key] for key in ("dev", "seeds", "best")] == [theirs[key] for key in ("dev", "seeds", "best")]
+        weights = "albert_model.ckpt.data-00000-of-00001"
+        assert (finished / name / weights).read_bytes() == (folder / name / weights).read_bytes()
+    assert (finished / "submit.zip").read_bytes() == (folder / "submit.zip").read_bytes()
+
+
+def test_a_task_whose_test_rows_are_not_there_is_trained_and_answers_nothing(tmp_path, flags, capsys):
+    data = shutil.copytree(plan.SAMPLES / "afqmc", tmp_path / "data")
+    (data / "test.json").unlink()
+    assert main(flags(tmp_path / "out", "afqmc", sample=None, data_dir=data)) == 0
+    assert not (tmp_path / "out" / "submit.zip").exists()
+    assert "submission:" not in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["tasks"]["afqmc"]["dev"]
 
 
 def test_called_again_nothing_is_trained_twice(finished, flags, capsys):
