@@ -100,6 +100,13 @@ class Embeddings(keras.layers.Layer):
         return self.dropout(self.norm(x), training=training)
 
 
+def rows_at(x, positions):
+    """x (B, L, H), positions int (B, Q) -> (B, Q, H)."""
+    batch, length = ops.shape(x)[0], ops.shape(x)[1]
+    flat = ops.arange(batch, dtype="int32")[:, None] * length + ops.cast(positions, "int32")  # (B, Q)
+    return ops.take(ops.reshape(x, (-1, x.shape[-1])), flat, axis=0)
+
+
 class Attention(keras.layers.Layer):
     """Multi-head self-attention with the output projection; no residual, no norm."""
 
@@ -117,20 +124,31 @@ class Attention(keras.layers.Layer):
             part.build((None, None, self.config.hidden_size))
         self.built = True
 
-    def call(self, x, score_bias, training=False):
-        """x (B, L, H), score_bias (B, 1, 1, L) -> (B, L, H)."""
-        heads, size = self.config.num_attention_heads, self.config.head_size
-        batch, length = ops.shape(x)[0], ops.shape(x)[1]
-        # One product for the three projections: the same numbers, a third of the reads of x.
-        parts = (self.query, self.key, self.value)
+    def call(self, x, score_bias, asking=None, training=False):
+        """x (B, L, H), score_bias (B, 1, 1, L) -> (B, L, H).
+
+        With ``asking`` (B, Q, H), some rows of x, the answers of those alone: (B, Q, H).
+        """
+        if asking is None:
+            query, key, value = self._projected(x, (self.query, self.key, self.value))
+        else:
+            (query,) = self._projected(asking, (self.query,))
+            key, value = self._projected(x, (self.key, self.value))
+        size = self.config.head_size
+        scores = ops.matmul(query * (size**-0.5), ops.transpose(key, (0, 1, 3, 2))) + score_bias  # (B, N, Q, L)
+        weights = self.dropout(ops.softmax(scores, axis=-1), training=training)
+        context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))  # (B, N, Q, D) -> (B, Q, N, D)
+        batch, rows = ops.shape(context)[0], ops.shape(context)[1]
+        return self.output_projection(ops.reshape(context, (batch, rows, self.config.hidden_size)))
+
+    def _projected(self, x, parts):
+        """x (B, L, H) -> one (B, N, L, D) for each of the projections."""
+        # One product for all of them: the same numbers, and x is read once.
         kernel = ops.concatenate([ops.cast(part.kernel, x.dtype) for part in parts], axis=1)  # (H, 3H)
         bias = ops.concatenate([ops.cast(part.bias, x.dtype) for part in parts], axis=0)
-        projected = ops.reshape(ops.matmul(x, kernel) + bias, (batch, length, 3, heads, size))
-        query, key, value = (ops.transpose(projected[:, :, i], (0, 2, 1, 3)) for i in range(3))  # (B, N, L, D)
-        scores = ops.matmul(query * (size**-0.5), ops.transpose(key, (0, 1, 3, 2))) + score_bias  # (B, N, L, L)
-        weights = self.dropout(ops.softmax(scores, axis=-1), training=training)
-        context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))  # (B, N, L, D) -> (B, L, N, D)
-        return self.output_projection(ops.reshape(context, (batch, length, heads * size)))
+        shape = (ops.shape(x)[0], ops.shape(x)[1], len(parts), self.config.num_attention_heads, self.config.head_size)
+        projected = ops.reshape(ops.matmul(x, kernel) + bias, shape)
+        return [ops.transpose(projected[:, :, i], (0, 2, 1, 3)) for i in range(len(parts))]
 
 
 class Block(keras.layers.Layer):
@@ -157,20 +175,25 @@ class Block(keras.layers.Layer):
         self.output_norm.build(hidden)
         self.built = True
 
-    def call(self, x, score_bias, training=False):
-        """x (B, L, H), score_bias (B, 1, 1, L) -> (B, L, H)."""
+    def call(self, x, score_bias, positions=None, training=False):
+        """x (B, L, H), score_bias (B, 1, 1, L) -> (B, L, H).
+
+        With ``positions`` int (B, Q) what comes out at those alone, (B, Q, H): all read x, few are computed.
+        """
 
         def attend(x):
-            return self.dropout(self.attention(x, score_bias, training=training), training=training)
+            asking = None if positions is None else rows_at(x, positions)
+            return self.dropout(self.attention(x, score_bias, asking, training=training), training=training)
 
         def feed_forward(x):
             x = self.feed_forward_output(self.activation(self.intermediate(x)))
             return self.dropout(x, training=training)
 
+        kept = x if positions is None else rows_at(x, positions)
         if self.config.ln_type == "preln":
-            x = x + attend(self.attention_norm(x))
+            x = kept + attend(self.attention_norm(x))
             return x + feed_forward(self.output_norm(x))
-        x = self.attention_norm(x + attend(x))
+        x = self.attention_norm(kept + attend(x))
         return self.output_norm(x + feed_forward(x))
 
 
@@ -204,7 +227,7 @@ class AlbertEncoder(keras.layers.Layer):
         self.pooler.build((None, config.hidden_size))
         self.built = True
 
-    def call(self, inputs, training=False, every_layer=False):
+    def call(self, inputs, training=False, every_layer=False, positions=None):
         """Runs the network.
 
         Args:
@@ -212,11 +235,12 @@ class AlbertEncoder(keras.layers.Layer):
                 padding; ``segment_ids`` int (B, L), left out: all 0.
             training: whether dropout is on.
             every_layer: whether to return what each layer gives, too.
+            positions: int (B, Q), the first 0: where the last block is computed alone; not with ``every_layer``.
 
         Returns:
             A dict: ``embedding_output`` (B, L, H; google: (B, L, E), before the projection),
             ``sequence_output`` (B, L, H), ``pooled_output`` (B, H); with ``every_layer`` also ``encoder_outputs``, a
-            list of (B, L, H), one a layer.
+            list of (B, L, H), one a layer. With ``positions`` ``sequence_output`` is (B, Q, H).
         """
         config, input_ids = self.config, ops.convert_to_tensor(inputs["input_ids"], dtype="int32")
         mask, segments = inputs.get("input_mask"), inputs.get("segment_ids")
@@ -228,8 +252,9 @@ class AlbertEncoder(keras.layers.Layer):
         score_bias = (1 - ops.cast(mask, x.dtype))[:, None, None, :] * MASKED_SCORE
         layers = []
         for layer in range(config.num_hidden_layers):
-            for block in self.groups[config.group_of(layer)]:
-                x = block(x, score_bias, training=training)
+            for inner, block in enumerate(self.groups[config.group_of(layer)], 1):
+                last = layer + 1 == config.num_hidden_layers and inner == config.inner_group_num
+                x = block(x, score_bias, positions if last else None, training=training)
             layers.append(x)
         pooled = ops.tanh(self.pooler(x[:, 0]))  # (B, L, H) -> (B, H)
         outputs = {"embedding_output": embedding_output, "sequence_output": x, "pooled_output": pooled}

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from albert_zh.config import AlbertConfig
-from albert_zh.models.encoder import AlbertEncoder, Initializers, activation, dense, layer_norm
+from albert_zh.models.encoder import AlbertEncoder, Initializers, activation, dense, layer_norm, rows_at
 
 #: Share of the pooled output dropped before the classifier in training, as in the published fine-tuning code.
 CLASSIFIER_DROPOUT = 0.1
@@ -37,12 +37,8 @@ class MaskedLanguageModel(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, sequence, positions, embeddings):
-        """sequence (B, L, H), positions int (B, P), the encoder's Embeddings -> float32 logits (B, P, V)."""
-        # The gather comes first: the vocabulary product is then over P positions, not L.
-        rows, length = ops.shape(sequence)[0], ops.shape(sequence)[1]
-        flat = ops.arange(rows, dtype="int32")[:, None] * length + ops.cast(positions, "int32")  # (B, P)
-        x = ops.take(ops.reshape(sequence, (-1, sequence.shape[-1])), flat, axis=0)  # (B, P, H)
+    def call(self, x, embeddings):
+        """Hidden states x (B, P, H) of the masked positions, the encoder's Embeddings -> float32 logits (B, P, V)."""
         x = self.norm(self.activation(self.transform(x)))
         if self.config.family == "brightmart":
             x = ops.matmul(x, ops.transpose(ops.cast(embeddings.projection.kernel, x.dtype)))  # (B, P, H) -> (B, P, E)
@@ -60,6 +56,20 @@ class _AlbertModel(keras.Model):
         self.config, self.seed = config, seed
         self.initializers = Initializers(config, seed)
         self.encoder = AlbertEncoder(config, self.initializers, dtype=self.dtype_policy)
+
+    def _encoded(self, inputs, training: bool, heads_only: bool, read=None):
+        """The encoder's outputs, and the hidden states (B, Q, H) at ``read`` int (B, Q); None: of none.
+
+        With ``heads_only`` the last block is computed at [CLS] and at ``read`` alone, a quarter less to do in a network
+        of four layers, and there is no ``sequence_output``.
+        """
+        if not heads_only:
+            outputs = self.encoder(inputs, training=training)
+            return outputs, None if read is None else rows_at(outputs["sequence_output"], read)
+        first = ops.zeros_like(ops.convert_to_tensor(inputs["input_ids"], dtype="int32")[:, :1])
+        positions = first if read is None else ops.concatenate([first, ops.cast(read, "int32")], axis=1)
+        outputs = self.encoder(inputs, training=training, positions=positions)
+        return outputs, outputs.pop("sequence_output")[:, 1:]
 
     def get_config(self):
         return {"config": self.config.to_dict(), "seed": self.seed, "name": self.name}
@@ -92,6 +102,7 @@ class AlbertForPretraining(_AlbertModel):
     Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L) and, for the masked-LM scores,
     ``masked_lm_positions`` int (B, P). It returns a dict: ``sequence_output`` (B, L, H), ``pooled_output`` (B, H),
     ``mlm_logits`` float32 (B, P, V; only with positions), ``sop_logits`` float32 (B, 2; class 1 means swapped).
+    ``heads_only`` leaves ``sequence_output`` out, which is faster.
     """
 
     def __init__(self, config: AlbertConfig, seed: int = 0, name="albert", dtype=None):
@@ -106,13 +117,11 @@ class AlbertForPretraining(_AlbertModel):
         self.sentence_order.build((None, self.config.hidden_size))
         self.built = True
 
-    def call(self, inputs, training=False):
-        outputs = self.encoder(inputs, training=training)
+    def call(self, inputs, training=False, heads_only=False):
+        outputs, read = self._encoded(inputs, training, heads_only, inputs.get("masked_lm_positions"))
         outputs["sop_logits"] = self.sentence_order(ops.cast(outputs["pooled_output"], "float32"))
         if inputs.get("masked_lm_positions") is not None:
-            outputs["mlm_logits"] = self.masked_lm(
-                outputs["sequence_output"], inputs["masked_lm_positions"], embeddings=self.encoder.embeddings
-            )
+            outputs["mlm_logits"] = self.masked_lm(read, embeddings=self.encoder.embeddings)
         return outputs
 
 
@@ -131,7 +140,8 @@ class AlbertForCloze(_AlbertModel):
     """ALBERT with the masked-LM head, asked for C words in the K blanks of every sequence; see ``word_scores``.
 
     Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L), each row with K ids ``mask_id``.
-    It returns the encoder's outputs and ``logits`` float32 (B, C). The pooler takes no part.
+    It returns the encoder's outputs and ``logits`` float32 (B, C). The pooler takes no part. ``heads_only`` leaves
+    ``sequence_output`` out, which is faster.
     """
 
     def __init__(
@@ -153,12 +163,11 @@ class AlbertForCloze(_AlbertModel):
         self.masked_lm.build()
         self.built = True
 
-    def call(self, inputs, training=False):
-        outputs = self.encoder(inputs, training=training)
+    def call(self, inputs, training=False, heads_only=False):
         blank = ops.cast(ops.equal(inputs["input_ids"], self.mask_id), "int32")  # (B, L)
         _, positions = ops.top_k(blank, len(self.words[0]))  # (B, K), the first ones first
-        logits = self.masked_lm(outputs["sequence_output"], positions, embeddings=self.encoder.embeddings)
-        outputs["logits"] = word_scores(logits, self.words)
+        outputs, read = self._encoded(inputs, training, heads_only, positions)
+        outputs["logits"] = word_scores(self.masked_lm(read, embeddings=self.encoder.embeddings), self.words)
         return outputs
 
     def get_config(self):
@@ -170,7 +179,7 @@ class AlbertForClassification(_AlbertModel):
     """ALBERT with one dense layer on the pooled output: scores of C classes, or for regression one number (C = 1).
 
     Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L). It returns the encoder's
-    outputs and ``logits`` float32 (B, C).
+    outputs and ``logits`` float32 (B, C). ``heads_only`` leaves ``sequence_output`` out, which is faster.
     """
 
     def __init__(self, config: AlbertConfig, num_classes: int, seed: int = 0, name="albert", dtype=None):
@@ -185,8 +194,8 @@ class AlbertForClassification(_AlbertModel):
         self.classifier.build((None, self.config.hidden_size))
         self.built = True
 
-    def call(self, inputs, training=False):
-        outputs = self.encoder(inputs, training=training)
+    def call(self, inputs, training=False, heads_only=False):
+        outputs, _ = self._encoded(inputs, training, heads_only)
         pooled = self.dropout(outputs["pooled_output"], training=training)
         outputs["logits"] = self.classifier(ops.cast(pooled, "float32"))  # (B, H) -> (B, C)
         return outputs

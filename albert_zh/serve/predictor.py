@@ -88,8 +88,8 @@ class Classifier:
             ids, mask, segments = pad_batch(
                 [(features.input_ids[n], features.segment_ids[n]) for n in part], width, self.tokenizer.pad_id
             )
-            outputs = self.model({"input_ids": ids, "input_mask": mask, "segment_ids": segments})
-            logits[part] = np.asarray(outputs["logits"])
+            inputs = {"input_ids": ids, "input_mask": mask, "segment_ids": segments}
+            logits[part] = np.asarray(self.model(inputs, heads_only=True)["logits"])
         return self.task.decode(logits, features)
 
     def name_of(self, label: str) -> str:

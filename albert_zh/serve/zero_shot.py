@@ -104,9 +104,8 @@ class ZeroShot:
                 width = -(-max(map(len, rows)) // 8) * 8
                 ids, mask, segments = pad_batch([(row, [0] * len(row)) for row in rows], width, self.tokenizer.pad_id)
                 blanks = np.argsort(ids != cloze.mask_id, axis=1, kind="stable")[:, : cloze.blanks]
-                outputs = self.model(
-                    {"input_ids": ids, "input_mask": mask, "segment_ids": segments, "masked_lm_positions": blanks}
-                )
+                inputs = {"input_ids": ids, "input_mask": mask, "segment_ids": segments, "masked_lm_positions": blanks}
+                outputs = self.model(inputs, heads_only=True)
                 found = np.asarray(word_scores(outputs["mlm_logits"], cloze.words))
                 scores[np.ix_(part, places)] = found
         return scores

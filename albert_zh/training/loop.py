@@ -91,7 +91,7 @@ class Loop:
     def _call_model(self, weights: Sequence[tf.Tensor], batch: Arrays, seeds: Sequence[tf.Tensor], training: bool):
         mapping = [*zip(self.keras_variables, weights, strict=True), *zip(self._seed_states, seeds, strict=True)]
         with keras.StatelessScope(state_mapping=mapping):
-            return self.model(batch, training=training)
+            return self.model(batch, training=training, heads_only=True)
 
     def _replica_gradients(self, weights, batch, counts, step, replica):
         """Gradients of the replica's part of the loss, and its sums; ``batch`` arrays are (A·b, …), ``step`` is

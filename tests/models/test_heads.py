@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from albert_zh.models.heads import (
@@ -99,3 +100,40 @@ def test_a_cloze_reads_its_blanks_wherever_they_are(config, batch):
         variable.assign(held[variable.path])
     scores = word_scores(pretraining(batch | {"masked_lm_positions": blanks})["mlm_logits"], words)
     np.testing.assert_allclose(cloze(batch)["logits"], scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"family": "brightmart"},
+        {"family": "brightmart", "ln_type": "preln"},
+        {"family": "google", "num_hidden_groups": 2, "inner_group_num": 2},
+        {"family": "google", "num_hidden_layers": 1},
+    ],
+)
+def test_what_the_heads_read_and_its_gradient_are_the_same_without_the_rest_of_the_last_block(
+    tiny_config, batch, changes
+):
+    config = tiny_config(initializer_range=0.3, **changes)
+    batch["input_mask"][1, 7:] = 0
+    batch["input_ids"][batch["input_ids"] == 4] = 5
+    batch["input_ids"][:, [2, 6]] = 4
+    positions = np.array([[0, 3, 9], [1, 1, 0], [8, 2, 5]], np.int32)
+    models = (
+        (AlbertForPretraining(config), batch | {"masked_lm_positions": positions}, ("mlm_logits", "sop_logits")),
+        (AlbertForPretraining(config), batch, ("sop_logits",)),
+        (AlbertForClassification(config, 5), batch, ("logits",)),
+        (AlbertForCloze(config, [[7, 8], [9, 7]], mask_id=4), batch, ("logits",)),
+    )
+    for model, inputs, names in models:
+        found = {}
+        for heads_only in (False, True):
+            with tf.GradientTape() as tape:
+                outputs = model(inputs, heads_only=heads_only)
+                loss = sum(tf.reduce_sum(outputs[name] ** 2) for name in names)
+            weights = [variable.value for variable in model.trainable_variables]
+            grads = tape.gradient(loss, weights, unconnected_gradients="zero")
+            found[heads_only] = [*(outputs[name] for name in names), *map(tf.convert_to_tensor, grads)]
+            assert ("sequence_output" in outputs) is not heads_only
+        for whole, few in zip(found[False], found[True], strict=True):
+            np.testing.assert_allclose(few, whole, rtol=1e-4, atol=2e-5)
