@@ -14,9 +14,10 @@ from albert_zh import layouts, pretrained
 from albert_zh.convert import keras_file, savedmodel, tensorflow2
 from albert_zh.convert.families import as_family
 from albert_zh.convert.families import refusal as family_refusal
+from albert_zh.convert.loading import LoadReport
 from albert_zh.convert.options import ConvertOptions
 from albert_zh.convert.precision import full_float32
-from albert_zh.convert.weights import LoadReport, arrays_of, heads_in, variable_names
+from albert_zh.convert.weights import arrays_of, heads_in, variable_names
 from albert_zh.files import InputError, atomic_folder
 from albert_zh.models.heads import AlbertForPretraining
 

@@ -13,16 +13,8 @@ import keras
 
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import savedmodel
-from albert_zh.convert.weights import (
-    CLASSIFIER_KERNEL,
-    LoadReport,
-    Stored,
-    adapt_config,
-    assign,
-    family_of,
-    heads_in,
-    warm_start,
-)
+from albert_zh.convert.loading import LoadReport, adapt_config, assign, warm_start
+from albert_zh.convert.weights import CLASSIFIER_KERNEL, Stored, family_of, heads_in
 from albert_zh.files import InputError, read_json, sha256
 from albert_zh.layouts import LAYOUTS
 from albert_zh.locate import locate
@@ -289,7 +281,7 @@ def load(source: Source, *, seed: int = 0, bare: bool = False) -> tuple[keras.Mo
 
 
 def fill(model: keras.Model, source: Source, *, warm: bool = False) -> LoadReport:
-    """Gives a model the weights of a source; ``warm``: only those that fit, see ``convert.weights.warm_start``.
+    """Gives a model the weights of a source; ``warm``: only those that fit, see ``convert.loading.warm_start``.
 
     Raises:
         InputError: they do not fit the model (``warm``: none of them does), or cannot be read.

@@ -284,7 +284,7 @@ def test_a_google_projection_that_is_not_the_identity_has_no_brightmart_equal(ti
 def test_a_head_that_gives_a_number_is_compared_by_it(tiny_config, tmp_path, monkeypatch):
     # Its softmax would be 1 whatever the number.
     layouts.save_pretrained(AlbertForClassification(tiny_config(), 1), tmp_path / "a")
-    write = LAYOUTS["keras"]
+    write = LAYOUTS["keras"].write
 
     def wrong(model, folder, names, companions):
         model.classifier.bias.assign([1e-3])
@@ -293,7 +293,7 @@ def test_a_head_that_gives_a_number_is_compared_by_it(tiny_config, tmp_path, mon
 
     monkeypatch.setattr(conversion, "_check_arrays", lambda *_: None)
     convert(tmp_path / "a", tmp_path / "b", "keras")
-    monkeypatch.setitem(LAYOUTS, "keras", wrong)
+    monkeypatch.setitem(LAYOUTS, "keras", dataclasses.replace(LAYOUTS["keras"], write=wrong))
     with pytest.raises(InputError, match="answers of the classifier"):
         convert(tmp_path / "a", tmp_path / "c", "keras")
 
@@ -303,7 +303,7 @@ def test_a_head_that_gives_a_number_is_compared_by_it(tiny_config, tmp_path, mon
 def test_a_wrong_conversion_is_found_by_its_arrays_and_by_its_numbers_and_leaves_nothing(
     by, to, golden, tmp_path, monkeypatch
 ):
-    write = LAYOUTS[to]
+    write = LAYOUTS[to].write
     if by == "numbers":
         monkeypatch.setattr(conversion, "_check_arrays", lambda *_: None)
 
@@ -314,7 +314,7 @@ def test_a_wrong_conversion_is_found_by_its_arrays_and_by_its_numbers_and_leaves
         write(model, folder, names, companions)
         bias.assign(before)
 
-    monkeypatch.setitem(LAYOUTS, to, wrong)
+    monkeypatch.setitem(LAYOUTS, to, dataclasses.replace(LAYOUTS[to], write=wrong))
     said = {"arrays": r"bert/pooler/dense/bias read again is not", "numbers": r" is not .*pooled output"}[by]
     with pytest.raises(InputError, match=rf"out: not written: .*{said}.*please report it"):
         convert(golden / "google_1group", tmp_path / "out", to)

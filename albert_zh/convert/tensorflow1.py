@@ -18,7 +18,8 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from albert_zh.convert.weights import PROJECTION_BRIGHTMART, LoadReport, Stored, arrays_of, assign
+from albert_zh.convert.loading import LoadReport, assign
+from albert_zh.convert.weights import PROJECTION_BRIGHTMART, Stored, arrays_of
 from albert_zh.files import InputError, first_line
 
 #: Optimizer slots and counters.
@@ -212,7 +213,7 @@ def _third_of_four(tensor: tensor_pb2.TensorProto) -> int | None:
 
 
 def load_weights(model: keras.Model, prefix: str | os.PathLike[str]) -> LoadReport:
-    """Gives the model the arrays of a checkpoint; see ``weights.assign``."""
+    """Gives the model the arrays of a checkpoint; see ``loading.assign``."""
     return assign(model, open_stored(prefix))
 
 

@@ -10,6 +10,7 @@ from keras import ops
 
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import tensorflow1
+from albert_zh.convert.loading import adapt_config
 from albert_zh.convert.tensorflow1 import (
     find_prefix,
     load_weights,
@@ -19,7 +20,7 @@ from albert_zh.convert.tensorflow1 import (
     shapes,
     write_checkpoint,
 )
-from albert_zh.convert.weights import adapt_config, family_of, to_tf1, variable_names
+from albert_zh.convert.weights import family_of, to_tf1, variable_names
 from albert_zh.files import InputError
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 

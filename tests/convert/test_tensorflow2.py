@@ -10,8 +10,9 @@ from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectG
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import tensorflow2
 from albert_zh.convert.families import as_family
+from albert_zh.convert.loading import adapt_config
 from albert_zh.convert.tensorflow1 import read_checkpoint, shapes, write_checkpoint
-from albert_zh.convert.weights import PROJECTION_GOOGLE, adapt_config, variable_names
+from albert_zh.convert.weights import PROJECTION_GOOGLE, variable_names
 from albert_zh.files import InputError
 from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel

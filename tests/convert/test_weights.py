@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from albert_zh.convert import tensorflow1
-from albert_zh.convert.weights import adapt_config, arrays_of, encoder_shapes, variable_names, warm_start
+from albert_zh.convert.loading import adapt_config, encoder_shapes, warm_start
+from albert_zh.convert.weights import arrays_of, variable_names
 from albert_zh.files import InputError
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 
