@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import shutil
 import statistics
@@ -219,8 +220,9 @@ def _spread(scores: list[float]) -> dict[str, float]:
 class Losing:
     """Whether a run is clearly behind runs that are finished, after as many updates: a ``trainer.Stop``.
 
-    Clearly: by more than two standard errors of the difference of two shares of the dev rows. It is asked from half of
-    the updates on, when the rate of a schedule that falls to 0 has fallen to half and what is behind rarely gains.
+    What counts is the best dev score until then, since the best weights are what is kept. Clearly: by more than two
+    standard errors of the difference of two shares of the dev rows. It is asked from half of the updates on, when the
+    rate of a schedule that falls to 0 has fallen to half and what is behind rarely gains.
 
     Args:
         curves: dev scores of the finished runs by update.
@@ -229,21 +231,26 @@ class Losing:
 
     def __init__(self, curves: Sequence[Mapping[int, float]], task: Task):
         self.metric, self.shown = task.main_metric, task.shown
-        curves = curves if task.labels else []
-        self.last = max((max(points) for points in curves if points), default=0)
-        self.best = {
-            step: max(points[step] for points in curves if step in points) for step in set().union(*curves, ())
-        }
+        curves = [points for points in curves if points] if task.labels else []
+        self.last = max((max(points) for points in curves), default=0)
+        self.best: dict[int, float] = {}
+        for points in map(_best_so_far, curves):
+            for step, score in points.items():
+                self.best[step] = max(score, self.best.get(step, score))
 
-    def __call__(self, step: int, scores: Mapping[str, float]) -> str:
+    def __call__(self, step: int, mine: float, scores: Mapping[str, float]) -> str:
         best = self.best.get(step)
         if best is None or 2 * step < self.last:
             return ""
-        mine = scores[self.metric]
         variance = (best * (1 - best) + mine * (1 - mine)) / max(scores["rows"], 1)
         if best - mine <= 2 * math.sqrt(variance):
             return ""
-        return f"dev {self.metric} {self.shown(mine)}, where another rate had {self.shown(best)}"
+        return f"best dev {self.metric} {self.shown(mine)}, where another rate had {self.shown(best)}"
+
+
+def _best_so_far(points: Mapping[int, float]) -> dict[int, float]:
+    steps = sorted(points)
+    return dict(zip(steps, itertools.accumulate((points[step] for step in steps), max), strict=True))
 
 
 def _curves(logs: Sequence[Path], task: Task) -> list[dict[int, float]]:
@@ -257,8 +264,8 @@ def behind_after(trials: Sequence[Trial], task: Task) -> list[int]:
     curves: list[dict[int, float]] = []
     ends = []
     for trial, points in zip(trials, _curves([trial.folder / LOG_FILE for trial in trials], task), strict=True):
-        losing, rows = Losing(curves, task), trial.metrics["dev"]["rows"]
-        looks = [step for step in sorted(points) if step < trial.metrics["steps"]]
-        ends.append(next((s for s in looks if losing(s, {losing.metric: points[s], "rows": rows})), 0))
+        losing, dev = Losing(curves, task), trial.metrics["dev"]
+        looks = [look for look in _best_so_far(points).items() if look[0] < trial.metrics["steps"]]
+        ends.append(next((step for step, best in looks if losing(step, best, dev)), 0))
         curves.append({step: score for step, score in points.items() if not ends[-1] or step <= ends[-1]})
     return ends

@@ -19,7 +19,7 @@ from albert_zh.training.loop import Loop, NonFiniteError
 from albert_zh.training.strategy import meet
 
 Scores = dict[str, float]
-Stop = Callable[[int, Scores], str]
+Stop = Callable[[int, float, Scores], str]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Plan:
         evaluate_every: updates between two looks at dev and between two checkpoints.
         log_every: updates averaged into one row of the log, at most (a row ends at a checkpoint as well).
         evaluate_first: look at dev before the first update (weights that come from somewhere).
-        stop: updates made and dev scores after them -> why the run ends there, empty to go on; a function of these
-            alone, so that a resumed run ends where one left alone does.
+        stop: updates made, best dev quality until then and dev scores then -> why the run ends there, empty to go on;
+            a function of these alone, so that a resumed run ends where one left alone does.
     """
 
     steps: int
@@ -96,7 +96,9 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
         loop.restore({key: weights.from_tf1(key, array) for key, array in saved.arrays.items()})
         print(f"going on after update {start:,} of {checkpoints.folder}", flush=True)
         if plan.stop and start < plan.steps:  # killed between its last look at dev and its end
-            outcome.stopped = plan.stop(start, logged(checkpoints.folder / LOG_FILE, "dev", start))
+            outcome.stopped = plan.stop(
+                start, outcome.best_quality, logged(checkpoints.folder / LOG_FILE, "dev", start)
+            )
     outcome.step = start
     log = RunLog(checkpoints.folder, start, write=chief)
     if plan.evaluate and plan.evaluate_first and not saved:
@@ -142,9 +144,10 @@ def train(loop: Loop, plan: Plan, checkpoints: Checkpoints, *, chief: bool = Tru
                 log.sync()
                 _save(loop, checkpoints, done, outcome, better)
             outcome.step = done
-            if plan.evaluate and plan.stop and done < plan.steps and (reason := plan.stop(done, scores)):
-                outcome.stopped = reason
-                say(bar, f"stopped after update {done:,} of {plan.steps:,}: {reason}")
+            if plan.evaluate and plan.stop and done < plan.steps:
+                outcome.stopped = plan.stop(done, outcome.best_quality, scores)
+            if outcome.stopped:
+                say(bar, f"stopped after update {done:,} of {plan.steps:,}: {outcome.stopped}")
                 break
             since += time.monotonic() - pause  # the rate logged is that of the updates alone
     finally:

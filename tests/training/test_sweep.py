@@ -226,7 +226,7 @@ def test_a_run_that_was_behind_is_not_chosen_whatever_it_came_to(tmp_path):
 
     first = trial("first", {10: 0.5, 20: 0.9, 30: 0.9, 40: 0.9})
     second = trial("second", {10: 0.5, 20: 0.6, 30: 0.95, 40: 0.95})  # behind at 20, half of the way
-    third = trial("third", {10: 0.5, 20: 0.89, 30: 0.8, 40: 0.3})  # clearly behind the second at 30 alone
+    third = trial("third", {10: 0.5, 20: 0.8, 30: 0.8, 40: 0.8})  # clearly behind what the second had at 30 alone
     assert behind_after([first, second], get_task("lcqmc")) == [0, 20]
     assert behind_after([first, second, third], get_task("lcqmc")) == [0, 20, 0]  # which had ended by then
 
@@ -282,14 +282,20 @@ def test_each_process_gets_a_gpu_of_its_own(monkeypatch, gpus, visible, asked, s
 
 def test_behind_means_two_standard_errors_of_the_difference():
     losing = Losing([{10: 0.6, 20: 0.9}, {10: 0.7, 20: 0.8}], get_task("lcqmc"))
+    rows = {"rows": 100.0}
     # By hand: sqrt((0.7 * 0.3 + 0.5 * 0.5) / 100) = 0.0678; 0.2 behind is more than twice that, 0.13 is not.
-    assert losing(10, {"accuracy": 0.50, "rows": 100.0}).startswith(
-        "dev accuracy 50.00%, where another rate had 70.00%"
-    )
-    assert losing(10, {"accuracy": 0.57, "rows": 100.0}) == ""
-    assert losing(10, {"accuracy": 0.50, "rows": 10.0}) == ""
-    assert losing(5, {"accuracy": 0.10, "rows": 100.0}) == ""  # not before half of the updates
-    assert losing(15, {"accuracy": 0.10, "rows": 100.0}) == ""  # nothing to compare with
-    assert losing(20, {"accuracy": 0.95, "rows": 100.0}) == ""
-    assert Losing([], get_task("lcqmc"))(20, {"accuracy": 0.1, "rows": 100.0}) == ""
-    assert Losing([{}], get_task("lcqmc"))(20, {"accuracy": 0.1, "rows": 100.0}) == ""
+    assert losing(10, 0.50, rows) == "best dev accuracy 50.00%, where another rate had 70.00%"
+    assert losing(10, 0.57, rows) == ""
+    assert losing(10, 0.50, {"rows": 10.0}) == ""
+    assert losing(5, 0.10, rows) == ""  # not before half of the updates
+    assert losing(15, 0.10, rows) == ""  # nothing to compare with
+    assert losing(20, 0.95, rows) == ""
+    assert Losing([], get_task("lcqmc"))(20, 0.1, rows) == ""
+    assert Losing([{}], get_task("lcqmc"))(20, 0.1, rows) == ""
+
+
+def test_what_counts_is_the_best_until_then_on_both_sides():
+    """As seen on IFLYTEK: a run that had been the best by far fell below one at chance, and was ended and left out."""
+    losing = Losing([{10: 0.8, 20: 0.3}], get_task("lcqmc"))
+    assert losing(20, 0.5, {"rows": 100.0})  # the other had 0.8 once
+    assert losing(20, 0.8, {"rows": 100.0}) == ""
