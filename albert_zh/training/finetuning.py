@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import math
 from pathlib import Path
@@ -46,6 +47,14 @@ class Share:
     rows: dict[Any, list[Any]] = dataclasses.field(default_factory=dict)
     features: dict[Any, Features] = dataclasses.field(default_factory=dict)
     loop: dict[Any, Loop] = dataclasses.field(default_factory=dict)
+
+    def close(self) -> None:
+        """Frees what was kept; a process that goes on with other tasks would grow with each."""
+        for loop in self.loop.values():
+            loop.close()
+        for held in (self.rows, self.features, self.loop):
+            held.clear()
+        gc.collect()  # models and their graphs refer to each other
 
 
 def run(options: FinetuneOptions, share: Share | None = None, stop: Stop | None = None) -> dict[str, Any]:

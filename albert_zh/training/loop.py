@@ -256,6 +256,13 @@ class Loop:
         for moment in self.optimizer.slots().values():
             moment.assign(tf.zeros_like(moment))
 
+    def close(self) -> None:
+        """Frees the weights and moments, which TensorFlow's graphs would hold to the end of the process; the model
+        cannot be used after it."""
+        for variable in (*self.variables, *(self.optimizer.slots().values() if self.optimizer else ())):
+            for copy in self.strategy.experimental_local_results(variable):
+                tf.raw_ops.DestroyResourceOp(resource=copy.handle, ignore_lookup_error=True)
+
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Assigns what ``state`` returned."""
         targets = dict(zip(self.optimizer.names, self.variables, strict=True)) | self.optimizer.slots()

@@ -106,7 +106,9 @@ def _train(options: FinetuneOptions) -> dict[str, Any]:
 
     sweep = str(Path(options.output_dir).parent)
     if sweep not in _share:
-        _share.clear()  # one task at a time: what another shared would hold its memory for nothing
+        for other in _share.values():  # one task at a time
+            other.close()
+        _share.clear()
         _share[sweep] = finetuning.Share()
     return finetuning.run(options, _share[sweep])
 

@@ -101,8 +101,16 @@ def run_sweep(options: FinetuneOptions, pool: Pool | None = None) -> dict[str, A
     if pool is None:
         strategy = "tpu" if options.use_tpu else options.distribution_strategy
         with pool_for(processes_for(options.processes, strategy)) as own:
-            return _Sweep(options, own).run()
-    return _Sweep(options, pool).run()
+            return _run(options, own)
+    return _run(options, pool)
+
+
+def _run(options: FinetuneOptions, pool: Pool | None) -> dict[str, Any]:
+    sweep = _Sweep(options, pool)
+    try:
+        return sweep.run()
+    finally:
+        sweep.share.close()
 
 
 class _Sweep:
