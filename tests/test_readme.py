@@ -45,7 +45,8 @@ FOREIGN_FLAGS = {"logdir", "with"}  # tensorboard; run_tests.sh --with-torch
 
 
 def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    every = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [block for named, block in every if named == language]
 
 
 def commands(text: str) -> list[str]:
