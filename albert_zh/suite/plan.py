@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,14 +156,31 @@ def table(jobs: Sequence[Job], speed: float) -> str:
                 duration(job.seconds(speed)),
             )
         )
-    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
-    left = ("task", "rates")
+    return aligned(head, body, left=("task", "rates"))
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[str] = ()) -> str:
+    """A table for the terminal, where a Chinese character is two columns wide; ``left``: columns flush left.
+
+    >>> print(aligned(("task", "dev"), [("lcqmc", "72%"), ("短", "4%")], left=("task",)))
+    task   dev
+    lcqmc  72%
+    短      4%
+    """
+
+    def width(cell: str) -> int:
+        return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in cell)
+
+    widths = [max(map(width, column)) for column in zip(head, *rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:
-        cells = zip(head, row, widths, strict=True)
-        return "  ".join(f"{cell:{'<' if name in left else '>'}{width}}" for name, cell, width in cells).rstrip()
+        cells = []
+        for name, cell, wide in zip(head, row, widths, strict=True):
+            space = " " * (wide - width(cell))
+            cells.append(cell + space if name in left else space + cell)
+        return "  ".join(cells).rstrip()
 
-    return "\n".join(map(line, (head, *body)))
+    return "\n".join(map(line, (head, *rows)))
 
 
 def duration(seconds: float) -> str:

@@ -120,7 +120,8 @@ def _speed(jobs: Sequence[Job], folder: Path, pool: Pool | None) -> float:
 
 def _finish(folder: Path, results: Sequence[Result], failures: dict[str, str], options: SuiteOptions) -> None:
     table = overview(results, failures)
-    print("\n" + "\n".join("  ".join(row) for row in table.rows), flush=True)
+    head = [name.partition(" ")[2] for name in table.header]  # the English half
+    print("\n" + plan.aligned(head, table.rows, left=("task", "published (dev/test)")), flush=True)
     answers = [
         Answers(result.job.task, split, result.folder, Path(result.job.options.data_dir))
         for result in results
