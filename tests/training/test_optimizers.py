@@ -26,7 +26,7 @@ class Weights(keras.Model):
             self.by_name[name].assign(array)
         self.built = True
 
-    def call(self, batch, training=False):
+    def call(self, batch, training=False, heads_only=False):
         return {name: keras.ops.sum(weight * batch[name][0]) for name, weight in self.by_name.items()}
 
 

@@ -56,7 +56,7 @@ def runs(own, tmp_path_factory, finetune_flags):
     folder = tmp_path_factory.mktemp("runs")
     files = {f"{split}_file": own / f"{split}.csv" for split in ("train", "dev", "test")}
     for name, changes in (("labels", {}), ("numbers", {"regression": "true", "label_column": "分数"})):
-        flags = finetune_flags(folder / name, **NO_FOLDER, **files, **changes, num_train_epochs=6, eval_steps=20)
+        flags = finetune_flags(folder / name, **NO_FOLDER, **files, **changes, num_train_epochs=12, eval_steps=20)
         assert main(["finetune", *flags]) == 0
     return folder
 
@@ -214,7 +214,7 @@ def test_a_stopped_run_on_numbers_goes_on_to_the_same_answers(runs, own, tmp_pat
         return step(loop, batch, number, rate)
 
     files = {f"{split}_file": own / f"{split}.csv" for split in ("train", "dev", "test")}
-    changes = {"regression": "true", "label_column": "分数", "num_train_epochs": 6, "eval_steps": 20}
+    changes = {"regression": "true", "label_column": "分数", "num_train_epochs": 12, "eval_steps": 20}
     flags = ["finetune", *finetune_flags(tmp_path / "out", **NO_FOLDER, **files, **changes)]
     monkeypatch.setattr(Loop, "step", interrupted)
     assert main(flags) == 130
