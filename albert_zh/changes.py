@@ -7,7 +7,6 @@ layers that share their weights, and sentence order as the second task of pretra
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from albert_zh.pretrain.masking import pack
 from albert_zh.pretrain.options import CreateDataOptions
 from albert_zh.pretrain.segments import Pair, sop_pairs
 from albert_zh.pretrain.tagging import TaggedText, clause_mark_ids, tag_documents
+from albert_zh.terminal import aligned, columns
 from albert_zh.text.tokenizer import Tokenizer, load_tokenizer
 from albert_zh.text.words import Segmenter, make_segmenter
 
@@ -173,13 +173,8 @@ def config_table(configs: dict[Path, AlbertConfig]) -> list[str]:
         )
         for path, config in order
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [
-        "  ".join(f"{cell:{'<' if place < 2 else '>'}{widths[place]}}" for place, cell in enumerate(row))
-        for row in (head, *rows)
-    ]
     return [
-        *lines,
+        *aligned(head, rows, left=("config", "family")),
         "",
         "encoder: embeddings, layers and pooler, which fine-tuning starts from.",
         "with heads: also those of pretraining, for masked words and sentence order.",
@@ -259,13 +254,8 @@ def _wrapped(words: Iterable[str]) -> list[str]:
     """Indented lines of words, none wider than ``WIDTH`` columns where a word allows it."""
     lines, start = ["   "], True
     for word in words:
-        if not start and _columns(f"{lines[-1]} {word}") > WIDTH:
+        if not start and columns(f"{lines[-1]} {word}") > WIDTH:
             lines.append("       ")
         lines[-1] += f" {word}"
         start = False
     return lines
-
-
-def _columns(text: str) -> int:
-    """Columns of a terminal that ``text`` takes: two for a Chinese character."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

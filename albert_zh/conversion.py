@@ -134,7 +134,7 @@ def _companions(options: ConvertOptions, source: pretrained.Source, checkpoint: 
     vocabulary = None
     if options.spm_model_file or options.vocab_file or source.vocabularies:
         given = {"vocab_file": options.vocab_file, "spm_model_file": options.spm_model_file}
-        vocabulary = pretrained.tokenizer_of(source, **given).path
+        vocabulary = pretrained.tokenizer_of(source, **given, lower_case=about.lower_case).path
     return layouts.Companions(
         vocabulary=vocabulary,
         lower_case=about.lower_case if options.do_lower_case is None else options.do_lower_case,

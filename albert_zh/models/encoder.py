@@ -181,19 +181,19 @@ class Block(keras.layers.Layer):
         With ``positions`` int (B, Q) what comes out at those alone, (B, Q, H): all read x, few are computed.
         """
 
-        def attend(x):
-            asking = None if positions is None else rows_at(x, positions)
+        def attend(x, asking):
             return self.dropout(self.attention(x, score_bias, asking, training=training), training=training)
 
         def feed_forward(x):
             x = self.feed_forward_output(self.activation(self.intermediate(x)))
             return self.dropout(x, training=training)
 
-        kept = x if positions is None else rows_at(x, positions)
+        asking = None if positions is None else rows_at(x, positions)
+        kept = x if asking is None else asking
         if self.config.ln_type == "preln":
-            x = kept + attend(self.attention_norm(x))
+            x = kept + attend(self.attention_norm(x), None if asking is None else self.attention_norm(asking))
             return x + feed_forward(self.output_norm(x))
-        x = self.attention_norm(kept + attend(x))
+        x = self.attention_norm(kept + attend(x, asking))
         return self.output_norm(x + feed_forward(x))
 
 

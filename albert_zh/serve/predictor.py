@@ -13,11 +13,11 @@ import numpy as np
 from albert_zh import pretrained
 from albert_zh.files import InputError, atomic_writer, read_json
 from albert_zh.models.heads import AlbertForCloze
+from albert_zh.serve.batches import by_length
 from albert_zh.serve.options import PredictOptions
 from albert_zh.tasks import Prompt, task_of
 from albert_zh.tasks.regression import NumberPrediction
 from albert_zh.tasks.task import Prediction, Row
-from albert_zh.text.packing import pad_batch
 
 Text = str | tuple[str, str]
 
@@ -53,7 +53,7 @@ class Classifier:
         source = pretrained.find(folder)
         self.tokenizer = pretrained.tokenizer_of(source, lower_case=about["lower_case"])
         if prompt := about.get("prompt"):
-            self.task = self.task.asked_as_cloze(self.tokenizer, Prompt(prompt["template"], prompt["words"]))
+            self.task = self.task.asked_as_cloze(self.tokenizer, Prompt(**prompt))
             head = self.task.head
             self.model = AlbertForCloze(source.config, head.words, head.mask_id)
             pretrained.fill(self.model, source)
@@ -80,15 +80,9 @@ class Classifier:
         if not rows:
             return []
         features = self.task.featurize(rows, self.tokenizer, self.max_seq_length)
-        order = sorted(range(len(features)), key=lambda n: len(features.input_ids[n]))
         logits = np.empty((len(features), self.task.head.outputs), np.float32)
-        for start in range(0, len(order), batch_size):
-            part = order[start : start + batch_size]
-            width = -(-max(len(features.input_ids[n]) for n in part) // 8) * 8
-            ids, mask, segments = pad_batch(
-                [(features.input_ids[n], features.segment_ids[n]) for n in part], width, self.tokenizer.pad_id
-            )
-            inputs = {"input_ids": ids, "input_mask": mask, "segment_ids": segments}
+        batches = by_length(features.input_ids, features.segment_ids, batch_size, self.tokenizer.pad_id)
+        for part, inputs in batches:
             logits[part] = np.asarray(self.model(inputs, heads_only=True)["logits"])
         return self.task.decode(logits, features)
 

@@ -14,9 +14,10 @@ import numpy as np
 from albert_zh import pretrained
 from albert_zh.files import InputError
 from albert_zh.models.heads import word_scores
+from albert_zh.serve.batches import by_length
+from albert_zh.tasks.classification import most_probable
 from albert_zh.tasks.cloze import NO_CONTENT, Cloze, Prompt, in_ids, word_ids
 from albert_zh.tasks.task import Prediction
-from albert_zh.text.packing import pad_batch
 
 #: Asks for a topic; the text comes last, where cutting it hurts least.
 TEMPLATE = "下面是关于{mask}的内容：{text_a}"
@@ -77,10 +78,7 @@ class ZeroShot:
                 raise InputError(f"text {number}: {text!r} where some text is needed.")
         if not texts:
             return []
-        scores = self._scores(texts, batch_size) - self._prior
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        shares = powers / powers.sum(axis=1, keepdims=True)
-        return [Prediction(self.labels[row.argmax()], tuple(row.tolist())) for row in shares]
+        return most_probable(self._scores(texts, batch_size) - self._prior, self.labels)
 
     def _by_blanks(self, prompt: Prompt) -> list[tuple[list[int], Cloze]]:
         """The labels in groups whose words have as many pieces: places among the labels, and their cloze."""
@@ -96,18 +94,13 @@ class ZeroShot:
         """Mean log-probability of every label's word, (n, C), float64."""
         scores = np.empty((len(texts), len(self.labels)))
         encoded = [self.tokenizer.encode(text).ids for text in texts]
-        order = sorted(range(len(texts)), key=lambda n: len(encoded[n]))
         for places, cloze in self._clozes:
-            for start in range(0, len(order), batch_size):
-                part = order[start : start + batch_size]
-                rows = [cloze.sequence({"text_a": encoded[n]}, self.tokenizer, self.max_seq_length) for n in part]
-                width = -(-max(map(len, rows)) // 8) * 8
-                ids, mask, segments = pad_batch([(row, [0] * len(row)) for row in rows], width, self.tokenizer.pad_id)
-                blanks = np.argsort(ids != cloze.mask_id, axis=1, kind="stable")[:, : cloze.blanks]
-                inputs = {"input_ids": ids, "input_mask": mask, "segment_ids": segments, "masked_lm_positions": blanks}
+            rows = [cloze.sequence({"text_a": ids}, self.tokenizer, self.max_seq_length) for ids in encoded]
+            for part, inputs in by_length(rows, [[0] * len(row) for row in rows], batch_size, self.tokenizer.pad_id):
+                others = inputs["input_ids"] != cloze.mask_id
+                inputs["masked_lm_positions"] = np.argsort(others, axis=1, kind="stable")[:, : cloze.blanks]
                 outputs = self.model(inputs, heads_only=True)
-                found = np.asarray(word_scores(outputs["mlm_logits"], cloze.words))
-                scores[np.ix_(part, places)] = found
+                scores[np.ix_(part, places)] = np.asarray(word_scores(outputs["mlm_logits"], cloze.words))
         return scores
 
 

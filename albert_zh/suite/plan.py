@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from albert_zh.hub.catalog import DATASETS
 from albert_zh.hub.download import default_home, fetch
 from albert_zh.suite.options import SuiteOptions
 from albert_zh.tasks import TASKS, Task, get_task
+from albert_zh.terminal import aligned
 from albert_zh.training.options import FinetuneOptions
 from albert_zh.training.probe import measure_rows
 from albert_zh.training.sweep import rates_of
@@ -96,7 +96,8 @@ def make_job(name: str, options: SuiteOptions, model: str, alone: bool) -> Job:
     Raises:
         InputError: the data are not there, cannot be fetched, or hold a row that cannot be used.
     """
-    task, data = get_task(name), _data(get_task(name), options, alone)
+    task = get_task(name)
+    data = _data(task, options, alone)
     run = FinetuneOptions(
         task_name=name,
         output_dir=str(Path(options.output_dir) / name),
@@ -106,6 +107,7 @@ def make_job(name: str, options: SuiteOptions, model: str, alone: bool) -> Job:
         do_eval=True,
         do_predict=any(task.has(split, data) for split in task.files if split not in ("train", "dev")),
         sweep=True,
+        processes=1,  # those of the suite run it, if there are any
         overwrite=not options.resume,
         # A sweep of one rate is what a single run is: seeds and test answers follow.
         learning_rates=options.learning_rates or (() if options.sweep else (repr(task.recipe.learning_rate),)),
@@ -156,31 +158,7 @@ def table(jobs: Sequence[Job], speed: float) -> str:
                 duration(job.seconds(speed)),
             )
         )
-    return aligned(head, body, left=("task", "rates"))
-
-
-def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[str] = ()) -> str:
-    """A table for the terminal, where a Chinese character is two columns wide; ``left``: columns flush left.
-
-    >>> print(aligned(("task", "dev"), [("lcqmc", "72%"), ("短", "4%")], left=("task",)))
-    task   dev
-    lcqmc  72%
-    短      4%
-    """
-
-    def width(cell: str) -> int:
-        return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in cell)
-
-    widths = [max(map(width, column)) for column in zip(head, *rows, strict=True)]
-
-    def line(row: Sequence[str]) -> str:
-        cells = []
-        for name, cell, wide in zip(head, row, widths, strict=True):
-            space = " " * (wide - width(cell))
-            cells.append(cell + space if name in left else space + cell)
-        return "  ".join(cells).rstrip()
-
-    return "\n".join(map(line, (head, *rows)))
+    return "\n".join(aligned(head, body, left=("task", "rates")))
 
 
 def duration(seconds: float) -> str:

@@ -19,6 +19,7 @@ from albert_zh.suite.options import SuiteOptions
 from albert_zh.suite.plan import Job
 from albert_zh.suite.results import Result, overview, trials_table, write_results
 from albert_zh.suite.submit import Answers, write_submission_zip
+from albert_zh.terminal import aligned
 from albert_zh.training import sweep
 from albert_zh.training.parallel import Pool, pool_for, processes_for
 from albert_zh.training.probe import measure_speed
@@ -104,8 +105,7 @@ def _model(options: SuiteOptions) -> str:
     config = source.config
     shape = f"{config.family}, {config.num_hidden_layers} layers, hidden {config.hidden_size}"
     print(f"model: {source.where} ({shape})", flush=True)
-    given = options.spm_model_file or options.vocab_file
-    pretrained.vocabulary_of(source, given or None, "--spm_model_file" if options.spm_model_file else "--vocab_file")
+    pretrained.tokenizer_of(source, vocab_file=options.vocab_file, spm_model_file=options.spm_model_file)  # or raises
     return source.where  # unpacked or fetched, which no run does again
 
 
@@ -121,7 +121,7 @@ def _speed(jobs: Sequence[Job], folder: Path, pool: Pool | None) -> float:
 def _finish(folder: Path, results: Sequence[Result], failures: dict[str, str], options: SuiteOptions) -> None:
     table = overview(results, failures)
     head = [name.partition(" ")[2] for name in table.header]  # the English half
-    print("\n" + plan.aligned(head, table.rows, left=("task", "published (dev/test)")), flush=True)
+    print("", *aligned(head, table.rows, left=("task", "published (dev/test)")), sep="\n", flush=True)
     answers = [
         Answers(result.job.task, split, result.folder, Path(result.job.options.data_dir))
         for result in results

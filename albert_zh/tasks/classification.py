@@ -60,15 +60,12 @@ class ClassificationTask(SentenceTask):
             return HeadSpec("cloze", len(self.labels), words=self.cloze.words, mask_id=self.cloze.mask_id)
         return HeadSpec(kind="classification", outputs=len(self.labels))
 
-    def asked_as_cloze(self, tokenizer: Tokenizer, prompt: Prompt | None = None) -> ClassificationTask:
-        """This task, answered by the masked-LM head in the blanks of a prompt; left out, of its own one.
+    def asked_as_cloze(self, tokenizer: Tokenizer, prompt: Prompt) -> ClassificationTask:
+        """This task, answered by the masked-LM head in the blanks of a prompt.
 
         Raises:
-            InputError: it has no prompt, or one that does not fit its texts, labels or vocabulary.
+            InputError: the prompt does not fit its texts, its labels or the vocabulary.
         """
-        prompt = prompt or self.prompt
-        if prompt is None:
-            raise InputError(f"{self.name} has no template of its own. Give one with --prompt_template.")
         try:
             prompt.check(self.text_names, self.labels)
             return dataclasses.replace(self, prompt=prompt, cloze=in_ids(prompt, self.labels, tokenizer))
@@ -158,10 +155,7 @@ class ClassificationTask(SentenceTask):
         Raises:
             ValueError: the logits are not (n, C), or one is not finite.
         """
-        logits = self._checked(logits)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))  # (n, C), no overflow
-        probabilities = powers / powers.sum(axis=1, keepdims=True)
-        return [Prediction(self.labels[row.argmax()], tuple(row.tolist())) for row in probabilities]
+        return most_probable(self._checked(logits), self.labels)
 
     # 5. Score
 
@@ -253,6 +247,13 @@ def label_text(value: Any, where: str) -> str:
         raise InputError(f"{where}: the label is {value!r}; a row has one label, text or a number. Fix the row.")
     label = "" if value is None else str(value).strip()
     return label.lower() if isinstance(value, bool) else label
+
+
+def most_probable(scores: np.ndarray, labels: Sequence[str]) -> list[Prediction]:
+    """The label of the highest score of each row, with the softmax of all of them; scores float64 (n, C)."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))  # no overflow
+    shares = powers / powers.sum(axis=1, keepdims=True)
+    return [Prediction(labels[row.argmax()], tuple(row.tolist())) for row in shares]
 
 
 def hardest_rows(

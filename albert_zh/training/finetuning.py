@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gc
 import json
 import math
@@ -257,9 +258,7 @@ class Finetuning:
 
     def _prompt(self) -> dict[str, Any] | None:
         """The prompt of a task that is asked as a cloze, for JSON."""
-        if self.task.head.kind != "cloze":
-            return None
-        return {"template": self.task.prompt.template, "words": dict(self.task.prompt.words)}
+        return dataclasses.asdict(self.task.prompt) if self.task.head.kind == "cloze" else None
 
     def run(self) -> dict[str, Any]:
         options, task = self.options, self.task
@@ -427,12 +426,15 @@ class Finetuning:
 
     def _answer(self, features) -> np.ndarray:
         """Logits (n, C) of all sequences."""
-        logits = self._logits(features)
+        return self._logits(features) - self._prior
+
+    @functools.cached_property
+    def _prior(self) -> np.ndarray | float:
+        """What is taken off the logits of an untrained cloze: those of a text that says nothing (serve.zero_shot)."""
         if self.task.head.kind != "cloze" or self.options.do_train or self._about(pretrained.TASK_FILE):
-            return logits
-        # Untrained: a word that is likely anywhere says nothing of a text, so that is taken off (serve.zero_shot).
+            return 0.0
         nothing = Row("", *[NO_CONTENT] * len(self.task.text_names))
-        return logits - self._logits(self.task.featurize([nothing], self.tokenizer, self.length))
+        return self._logits(self.task.featurize([nothing], self.tokenizer, self.length))
 
     def _logits(self, features) -> np.ndarray:
         batches = FeatureBatches(
@@ -515,7 +517,7 @@ class Finetuning:
                 "lower_case": self.tokenizer.lower_case,
                 "tokenizer": "sentencepiece" if Path(self.tokenizer.path).suffix == ".model" else "wordpiece",
                 **({"custom": describe(self.task)} if self.options.custom else {}),
-                **({"prompt": self._prompt()} if self._prompt() else {}),
+                **({"prompt": prompt} if (prompt := self._prompt()) else {}),
             },
         )
         for file in self.folder.glob("model.ckpt-*"):  # what a resume would have needed

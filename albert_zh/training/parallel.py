@@ -60,12 +60,17 @@ def processes_for(processes: int, strategy: str = "auto") -> int:
 
     Args:
         processes: asked for; 0: not said.
-        strategy: a ``--distribution_strategy`` other than "auto" wants the devices for one run.
+        strategy: a ``--distribution_strategy`` other than "auto" wants the devices for one run, as several machines do.
     """
+    if processes:
+        return processes
     import tensorflow as tf  # here, so that a worker chooses its GPU before TensorFlow is loaded
 
-    gpus = len(tf.config.list_physical_devices("GPU"))  # looks, and takes nothing
-    return processes or (gpus if gpus > 1 and strategy == "auto" else 1)
+    from albert_zh.training.strategy import workers_in_environment
+
+    if strategy != "auto" or workers_in_environment() > 1:
+        return 1
+    return max(len(tf.config.list_physical_devices("GPU")), 1)  # looks, and takes nothing
 
 
 @contextlib.contextmanager

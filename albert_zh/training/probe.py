@@ -50,4 +50,6 @@ def measure_speed(options: FinetuneOptions) -> float:
         numbers = batches.rows(step)
         tokens += sum(len(features.input_ids[int(number)]) for number in numbers) if step else 0
         loop.step(loop.distribute(lambda *_, numbers=numbers: batches.read(numbers, run.batch_size)), step, 0.0)
-    return tokens / (time.monotonic() - start)
+    speed = tokens / (time.monotonic() - start)
+    run.share.close()
+    return speed

@@ -39,7 +39,7 @@ def make_strategy(
         raise InputError(f"--distribution_strategy={name}: not one of {', '.join(STRATEGIES)}.")
     if use_tpu or name == "tpu":
         return _tpu_strategy(tpu_name, tpu_zone, gcp_project)
-    if name == "multi_worker_mirrored" or (name == "auto" and _workers_in_environment() > 1):
+    if name == "multi_worker_mirrored" or (name == "auto" and workers_in_environment() > 1):
         # Before anything that touches a device, listing them included: the collectives are set up at start-up.
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
@@ -61,7 +61,7 @@ def from_options(options: PretrainOptions | FinetuneOptions) -> tf.distribute.St
     )
 
 
-def _workers_in_environment() -> int:
+def workers_in_environment() -> int:
     """How many processes ``TF_CONFIG`` names."""
     text = os.environ.get("TF_CONFIG") or "{}"
     try:

@@ -57,7 +57,7 @@ def asked_as_cloze(
     if not isinstance(task, ClassificationTask):
         raise InputError(f"--prompt: {task.name} asks for a number; a cloze answers with labels.")
     if held:
-        return task.asked_as_cloze(tokenizer, Prompt(held["template"], held["words"]))
+        return task.asked_as_cloze(tokenizer, Prompt(**held))
     own = task.prompt
     template = options.prompt_template or (own.template if own else "")
     if not template:

@@ -186,6 +186,14 @@ def test_a_task_without_an_address_and_without_a_folder_says_what_to_give(tmp_pa
     assert not (default_home() / "datasets" / "bq").exists()
 
 
+def test_one_process_is_one_whatever_the_machine_has():
+    job = plan.make_job("afqmc", SuiteOptions(
+        sample=True, model="none", bert_config_file="albert_config/albert_config_tiny.json",
+        vocab_file="albert_config/vocab.txt", processes=1,
+    ), "", True)  # fmt: skip
+    assert job.options.processes == 1  # left to itself a sweep would take every GPU
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -24,7 +24,7 @@ def text_of(ids):
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_every_task_of_the_table_asks_all_of_its_labels_with_words_of_the_vocabulary(name):
     task = TASKS[name]
-    asked = task.asked_as_cloze(TOKENIZER)
+    asked = task.asked_as_cloze(TOKENIZER, task.prompt)
     assert asked.head.kind == "cloze"
     assert len(set(asked.head.words)) == asked.head.outputs == len(task.labels)
     rows = task.read("dev", Path(CHECKOUT) / "data" / task.name)[:5]

@@ -1,5 +1,6 @@
 """Pretraining runs shrunk to milliseconds an update."""
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -75,3 +76,24 @@ def start():
         )
 
     return run
+
+
+@pytest.fixture
+def stopped_at():
+    """``with stopped_at(update):`` Ctrl-C comes in place of that update."""
+    from albert_zh.training.loop import Loop
+
+    @contextlib.contextmanager
+    def stopped(update):
+        step = Loop.step
+
+        def interrupted(loop, batch, number, rate):
+            if number == update:
+                raise KeyboardInterrupt
+            return step(loop, batch, number, rate)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Loop, "step", interrupted)
+            yield
+
+    return stopped

@@ -197,18 +197,10 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_answers(tmp_path, finetu
     assert list(log(tmp_path / "out", "dev", "loss")) == [12, 24, 36, 48]
 
 
-def test_a_run_stopped_by_ctrl_c_says_how_to_go_on_and_does(tmp_path, finetune_flags, finetuned, monkeypatch, capsys):
-    step = Loop.step
-
-    def interrupted(loop, batch, number, rate):
-        if number == 30:
-            raise KeyboardInterrupt
-        return step(loop, batch, number, rate)
-
-    monkeypatch.setattr(Loop, "step", interrupted)
-    finetune(finetune_flags(tmp_path / "out"), status=130)
+def test_a_run_stopped_by_ctrl_c_says_how_to_go_on_and_does(tmp_path, finetune_flags, finetuned, stopped_at, capsys):
+    with stopped_at(30):
+        finetune(finetune_flags(tmp_path / "out"), status=130)
     assert "run the same command again" in capsys.readouterr().err
-    monkeypatch.undo()
     assert Checkpoints(tmp_path / "out").latest().step == 24
     finetune(finetune_flags(tmp_path / "out"))
     assert "going on after update 24" in capsys.readouterr().out

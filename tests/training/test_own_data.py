@@ -205,20 +205,14 @@ def test_a_converted_folder_answers_as_the_one_it_was_made_from(moved, tmp_path)
 # Stopped, swept, mirrored
 
 
-def test_a_stopped_run_on_numbers_goes_on_to_the_same_answers(runs, own, tmp_path, finetune_flags, monkeypatch):
-    step = Loop.step
-
-    def interrupted(loop, batch, number, rate):
-        if number == 50:
-            raise KeyboardInterrupt
-        return step(loop, batch, number, rate)
-
+def test_a_stopped_run_on_numbers_goes_on_to_the_same_answers(
+    runs, own, tmp_path, finetune_flags, stopped_at, monkeypatch
+):
     files = {f"{split}_file": own / f"{split}.csv" for split in ("train", "dev", "test")}
     changes = {"regression": "true", "label_column": "分数", "num_train_epochs": 12, "eval_steps": 20}
     flags = ["finetune", *finetune_flags(tmp_path / "out", **NO_FOLDER, **files, **changes)]
-    monkeypatch.setattr(Loop, "step", interrupted)
-    assert main(flags) == 130
-    monkeypatch.undo()
+    with stopped_at(50):
+        assert main(flags) == 130
     assert main(flags) == 0
     for name in ("dev_predictions.tsv", "test_predictions.tsv", "albert_model.ckpt.data-00000-of-00001"):
         assert (tmp_path / "out" / name).read_bytes() == (runs / "numbers" / name).read_bytes()

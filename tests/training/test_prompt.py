@@ -13,7 +13,6 @@ from albert_zh.convert.weights import arrays_of
 from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 from albert_zh.serve.predictor import Classifier
-from albert_zh.training.loop import Loop
 
 PROMPT = {"prompt": "true", "prompt_template": "日{mask}月{text_a}星{text_b}", "prompt_words": "0=天地,1=草木"}
 
@@ -72,18 +71,10 @@ def test_its_answers_can_be_had_again_without_saying_how_it_was_asked(trained, f
     assert (folder / "test_predictions.tsv").read_bytes() == (trained / "test_predictions.tsv").read_bytes()
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(trained, start, finetune_flags, tmp_path, monkeypatch):
-    step = Loop.step
-
-    def stopping(self, batch, number, rate):
-        if number == 30:
-            raise KeyboardInterrupt
-        return step(self, batch, number, rate)
-
+def test_a_stopped_run_goes_on_to_the_same_weights(trained, start, finetune_flags, tmp_path, stopped_at):
     words = ["finetune", *finetune_flags(tmp_path / "out", **start, **PROMPT)]
-    monkeypatch.setattr(Loop, "step", stopping)
-    assert main(words) == 130
-    monkeypatch.setattr(Loop, "step", step)
+    with stopped_at(30):
+        assert main(words) == 130
     assert main(words) == 0
     name = "albert_model.ckpt.data-00000-of-00001"
     assert (tmp_path / "out" / name).read_bytes() == (trained / name).read_bytes()

@@ -253,6 +253,7 @@ def test_an_error_of_a_run_reaches_the_user_from_its_process(tmp_path, flags, ca
         (1, None, 0, "auto", 1),
         (4, None, 0, "auto", 4),
         (4, None, 0, "mirrored", 1),
+        (4, "machines", 0, "auto", 1),
         (4, None, 2, "auto", 2),
         (2, "5,7", 0, "auto", 2),
         (2, "5,7", 3, "auto", 3),
@@ -260,7 +261,10 @@ def test_an_error_of_a_run_reaches_the_user_from_its_process(tmp_path, flags, ca
 )
 def test_each_process_gets_a_gpu_of_its_own(monkeypatch, gpus, visible, asked, strategy, processes):
     left, given = [], []
-    if visible:
+    if visible == "machines":
+        cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    elif visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [object()] * gpus)
     monkeypatch.setattr(tf.config, "set_visible_devices", lambda devices, kind: left.append((devices, kind)))
