@@ -44,6 +44,25 @@ def run_all(function: Callable[[Spec], Report], specs: Sequence[Spec], num_worke
             raise worker_killed("finished shards are kept. If it happens again, lower --num_workers.") from None
 
 
+def call_in_process(function: Callable[..., Report], *arguments: Any, advice: str) -> Report:
+    """``function(*arguments)`` in a process of its own, which takes with it all the memory it came to hold.
+
+    Args:
+        function: of a module, as its arguments and its value are sent between processes.
+        advice: what to do if the process is killed.
+
+    Raises:
+        InputError: raised by the function, or the process was killed.
+    """
+    with worker_pool(1) as pool:
+        try:
+            return pool.submit(function, *arguments).result()
+        except InputError as error:
+            raise InputError(str(error)) from None  # without the traceback of the worker
+        except BrokenProcessPool:
+            raise worker_killed(advice) from None
+
+
 @contextmanager
 def worker_pool(
     workers: int, prepare: Callable[..., None] | None = None, *arguments: Any

@@ -23,6 +23,9 @@ from albert_zh.terminal import aligned
 from albert_zh.training import sweep
 from albert_zh.training.parallel import Pool, pool_for, processes_for
 from albert_zh.training.probe import measure_speed
+from albert_zh.workers import call_in_process
+
+_KILLED = "finished runs are kept. If it happens again, lower --train_batch_size or --max_seq_length."
 
 
 def run(options: SuiteOptions) -> list[Result]:
@@ -82,7 +85,10 @@ def _outcomes(jobs: Sequence[Job], pool: Pool | None) -> Iterator[tuple[Job, dic
 
     def outcome(job: Job) -> dict[str, Any] | Exception:
         try:
-            return sweep.run_sweep(job.options, pool)
+            if pool:
+                return sweep.run_sweep(job.options, pool)
+            # What TensorFlow compiled for a task stays in the process: of thirteen tasks, gigabytes.
+            return call_in_process(sweep.run_sweep, job.options, advice=_KILLED)
         except Exception as error:  # Ctrl-C is none
             return error
 

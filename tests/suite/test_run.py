@@ -2,9 +2,12 @@
 
 import csv
 import json
+import multiprocessing
 import shutil
 import struct
 import subprocess
+import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -135,11 +138,11 @@ def test_a_task_whose_test_rows_are_not_there_is_trained_and_answers_nothing(tmp
     assert json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["tasks"]["afqmc"]["dev"]
 
 
-def test_called_again_nothing_is_trained_twice(finished, flags, capsys):
+def test_called_again_nothing_is_trained_twice(finished, flags, capfd):
     times = {file: file.stat().st_mtime_ns for file in finished.glob("*/rate_*/albert_model.ckpt.index")}
     assert len(times) == 6
     assert main(flags(finished, *TWO, learning_rates="1e-3,1e-2", seeds=2)) == 0
-    assert capsys.readouterr().out.count("finished before, nothing to do") >= 6
+    assert capfd.readouterr().out.count("finished before, nothing to do") >= 6
     assert {file: file.stat().st_mtime_ns for file in times} == times
 
 
@@ -158,6 +161,23 @@ def test_a_failing_task_stops_no_other_and_the_exit_status_tells(tmp_path, flags
     assert (list(results["tasks"]), list(results["failures"])) == (["cluewsc2020"], ["afqmc"])
     with zipfile.ZipFile(tmp_path / "out" / "submit.zip") as archive:
         assert "afqmc_predict.json" not in archive.namelist()
+
+
+def test_a_task_whose_process_is_killed_stops_no_other(tmp_path, flags, capsys):
+    def kill_the_first():
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.01)
+        children[0].kill()
+
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    words = flags(tmp_path / "out", *TWO)
+    assert main(words) == 2
+    killer.join()
+    assert "finished runs are kept" in capsys.readouterr().err
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert (list(results["tasks"]), list(results["failures"])) == (["cluewsc2020"], ["afqmc"])
+    assert main(words) == 0  # and the same command makes up for it
 
 
 def test_a_dry_run_shows_the_plan_and_leaves_nothing(tmp_path, flags, capsys):
