@@ -14,11 +14,12 @@ import keras
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import savedmodel
 from albert_zh.convert.loading import LoadReport, adapt_config, assign, warm_start
-from albert_zh.convert.weights import CLASSIFIER_KERNEL, Stored, family_of, heads_in
+from albert_zh.convert.weights import CLASSIFIER_KERNEL, TAGGER_KERNEL, Stored, family_of, heads_in
 from albert_zh.files import InputError, read_json, sha256
 from albert_zh.layouts import LAYOUTS
 from albert_zh.locate import locate
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
+from albert_zh.models.token_heads import AlbertForSpan, AlbertForTagging
 from albert_zh.text.tokenizer import Tokenizer, load_tokenizer
 
 #: What a fine-tuned folder says of its task; written last, it marks the folder as complete.
@@ -253,7 +254,8 @@ def load_pretrained(
         say: gets the report of what matched.
 
     Returns:
-        ``AlbertForClassification`` for a fine-tuned checkpoint, else ``AlbertForPretraining``.
+        ``AlbertForClassification``, ``AlbertForSpan`` or ``AlbertForTagging`` for a fine-tuned checkpoint, else
+        ``AlbertForPretraining``.
 
     Raises:
         InputError: missing, damaged or mismatched files; the message names file, family, variable and shapes.
@@ -271,9 +273,15 @@ def load(source: Source, *, seed: int = 0, bare: bool = False) -> tuple[keras.Mo
         seed: of weights that it lacks.
         bare: a source without any head gives ``AlbertModel``, not ``AlbertForPretraining`` with fresh heads.
     """
+    heads = heads_in(source.shapes)
     if source.classes:
         model = AlbertForClassification(source.config, source.classes, seed=seed)
-    elif bare and not heads_in(source.shapes).keys() & {"masked-LM head", "sentence-order head"}:
+    elif "span head" in heads:
+        model = AlbertForSpan(source.config, seed=seed)
+    elif "tagging head" in heads:
+        tags = source.shapes[TAGGER_KERNEL][0]
+        model = AlbertForTagging(source.config, tags, any("/crf/" in name for name in heads["tagging head"]), seed=seed)
+    elif bare and not heads.keys() & {"masked-LM head", "sentence-order head"}:
         model = AlbertModel(source.config, seed=seed)
     else:
         model = AlbertForPretraining(source.config, seed=seed)

@@ -59,9 +59,7 @@ class Way:
             seed=1,
         )
         self.batches = FeatureBatches(
-            features.input_ids,
-            features.segment_ids,
-            features.labels,
+            features,
             size=arguments.batch,
             pad_id=pad_id,
             widths=4 if compiled else 0,

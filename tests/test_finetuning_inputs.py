@@ -179,7 +179,7 @@ def test_a_truncated_checkpoint_is_refused_and_the_folder_stays_free(
 
 def test_a_classifier_of_another_task_is_refused(refused, finetuned):
     message = refused(task_name="tnews", init_checkpoint=finetuned, data_dir=Path(CHECKOUT) / "data" / "tnews")
-    assert "its classifier is that of another task (lcqmc): 2 classes, tnews has 15" in message
+    assert "its classifier is that of another task (lcqmc, pair): 2 classes, tnews has 15" in message
 
 
 # The output folder

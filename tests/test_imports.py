@@ -58,7 +58,7 @@ ALLOWED = {
         "files",
     },
     "serve": {"pretrained", "models", "tasks", "text", "files"},
-    "suite": {"training", "report", "pretrained", "tasks", "hub", "terminal", "files"},
+    "suite": {"training", "report", "pretrained", "tasks", "hub", "workers", "terminal", "files"},
     "changes": {"models.parameters", "pretrain", "text", "terminal", "config", "files"},
     "cli": {"*"},
 }

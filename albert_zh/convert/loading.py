@@ -15,6 +15,8 @@ from albert_zh.convert.weights import (
     CLASSIFIER_KERNEL,
     PROJECTION_BRIGHTMART,
     PROJECTION_GOOGLE,
+    SPAN_KERNEL,
+    TAGGER_KERNEL,
     TRANSPOSED,
     WORD,
     Stored,
@@ -58,10 +60,12 @@ def adapt_config(config: AlbertConfig, stored: Stored) -> AlbertConfig:
     beyond = sorted(name for name in listed if name.startswith("bert/encoder/") and name not in expected)
     if absent or beyond:
         raise _another_network(where, family, absent, beyond)
-    if (kernel := listed.get(CLASSIFIER_KERNEL)) is not None and (len(kernel) != 2 or kernel[1] != config.hidden_size):
-        raise _another_size(where, family, CLASSIFIER_KERNEL, kernel, (*kernel[:1], config.hidden_size))
-    if kernel is not None and not 1 <= kernel[0] <= MAX_CLASSES:
-        raise InputError(f"{where}: its classifier has {kernel[0]:,} classes; 1 to {MAX_CLASSES:,} can be used.")
+    for name in (CLASSIFIER_KERNEL, SPAN_KERNEL, TAGGER_KERNEL):
+        kernel = listed.get(name)
+        if kernel is not None and (len(kernel) != 2 or kernel[1] != config.hidden_size):
+            raise _another_size(where, family, name, kernel, (*kernel[:1], config.hidden_size))
+        if kernel is not None and not 1 <= kernel[0] <= MAX_CLASSES:
+            raise InputError(f"{where}: its classifier has {kernel[0]:,} classes; 1 to {MAX_CLASSES:,} can be used.")
     for name, (value, told_by) in stored.known.items():
         if getattr(config, name) != value:
             raise InputError(

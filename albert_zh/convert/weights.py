@@ -30,6 +30,8 @@ PROJECTION_BRIGHTMART = "bert/embeddings/word_embeddings_2"
 PROJECTION_GOOGLE = "bert/encoder/embedding_hidden_mapping_in"
 SOP_KERNEL, SOP_BIAS = "cls/seq_relationship/output_weights", "cls/seq_relationship/output_bias"
 CLASSIFIER_KERNEL, CLASSIFIER_BIAS = "output_weights", "output_bias"
+SPAN_KERNEL, SPAN_BIAS = "cls/squad/output_weights", "cls/squad/output_bias"
+TAGGER_KERNEL, TAGGER_BIAS = "cls/tagging/output_weights", "cls/tagging/output_bias"
 _REST = (
     ("encoder/embeddings/word", WORD),
     ("encoder/embeddings/position", "bert/embeddings/position_embeddings"),
@@ -45,6 +47,11 @@ _REST = (
     ("sentence_order/bias", SOP_BIAS),
     ("classifier/kernel", CLASSIFIER_KERNEL),
     ("classifier/bias", CLASSIFIER_BIAS),
+    ("span/kernel", SPAN_KERNEL),
+    ("span/bias", SPAN_BIAS),
+    ("tagger/kernel", TAGGER_KERNEL),
+    ("tagger/bias", TAGGER_BIAS),
+    ("chain", "cls/tagging/crf"),
 )
 #: What can be left out of a checkpoint as a whole: its name for people, and how its arrays' names begin.
 HEADS = {
@@ -52,9 +59,11 @@ HEADS = {
     "masked-LM head": ("cls/predictions/",),
     "sentence-order head": ("cls/seq_relationship/",),
     "classifier": (CLASSIFIER_KERNEL, CLASSIFIER_BIAS),
+    "span head": ("cls/squad/",),
+    "tagging head": ("cls/tagging/",),
 }
 #: Stored as [classes, H]; Keras keeps kernels as [H, classes].
-TRANSPOSED = frozenset({SOP_KERNEL, CLASSIFIER_KERNEL})
+TRANSPOSED = frozenset({SOP_KERNEL, CLASSIFIER_KERNEL, SPAN_KERNEL, TAGGER_KERNEL})
 
 
 # ---------------------------------------------------------------------------------------------------------------------

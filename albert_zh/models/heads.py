@@ -15,6 +15,8 @@ from albert_zh.models.encoder import AlbertEncoder, Initializers, activation, de
 
 #: Share of the pooled output dropped before the classifier in training, as in the published fine-tuning code.
 CLASSIFIER_DROPOUT = 0.1
+#: Added to the score of a choice that is not there.
+NO_CHOICE = -1e9
 
 
 class MaskedLanguageModel(keras.layers.Layer):
@@ -46,7 +48,7 @@ class MaskedLanguageModel(keras.layers.Layer):
         return ops.cast(logits, "float32") + self.output_bias
 
 
-class _AlbertModel(keras.Model):
+class AlbertModelBase(keras.Model):
     """What the models share: a config, a seed, weights that exist from the start."""
 
     def __init__(self, config: AlbertConfig, seed: int, name: str, dtype):
@@ -76,7 +78,7 @@ class _AlbertModel(keras.Model):
 
 
 @keras.saving.register_keras_serializable("albert_zh")
-class AlbertModel(_AlbertModel):
+class AlbertModel(AlbertModelBase):
     """ALBERT without a head.
 
     Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L). It returns a dict:
@@ -96,7 +98,7 @@ class AlbertModel(_AlbertModel):
 
 
 @keras.saving.register_keras_serializable("albert_zh")
-class AlbertForPretraining(_AlbertModel):
+class AlbertForPretraining(AlbertModelBase):
     """ALBERT with the masked-LM and the sentence-order head.
 
     Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L) and, for the masked-LM scores,
@@ -136,7 +138,7 @@ def word_scores(logits, words):
 
 
 @keras.saving.register_keras_serializable("albert_zh")
-class AlbertForCloze(_AlbertModel):
+class AlbertForCloze(AlbertModelBase):
     """ALBERT with the masked-LM head, asked for C words in the K blanks of every sequence; see ``word_scores``.
 
     Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L), each row with K ids ``mask_id``.
@@ -175,7 +177,7 @@ class AlbertForCloze(_AlbertModel):
 
 
 @keras.saving.register_keras_serializable("albert_zh")
-class AlbertForClassification(_AlbertModel):
+class AlbertForClassification(AlbertModelBase):
     """ALBERT with one dense layer on the pooled output: scores of C classes, or for regression one number (C = 1).
 
     Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, L). It returns the encoder's
@@ -208,3 +210,30 @@ class AlbertForClassification(_AlbertModel):
 
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes}
+
+
+@keras.saving.register_keras_serializable("albert_zh")
+class AlbertForChoice(AlbertForClassification):
+    """ALBERT that scores each of K choices by one number and is trained on which of them is right.
+
+    Call it with a dict of ``input_ids``, ``input_mask``, ``segment_ids`` int (B, K, L), a sequence for each choice; one
+    of a single token is no choice and gets ``NO_CHOICE``. It returns ``pooled_output`` (B, K, H) and ``logits`` float32
+    (B, K). The weights are those of ``AlbertForClassification`` with one output, which scores one choice at a time.
+    """
+
+    def __init__(self, config: AlbertConfig, seed: int = 0, name="albert", dtype=None):
+        super().__init__(config, 1, seed, name, dtype)
+
+    def call(self, inputs, training=False, heads_only=False):
+        choices, length = ops.shape(inputs["input_ids"])[1:]
+        flat = {name: ops.reshape(inputs[name], (-1, length)) for name in ("input_ids", "input_mask", "segment_ids")}
+        outputs = super().call(flat, training=training, heads_only=True)
+        logits = ops.reshape(outputs["logits"], (-1, choices))  # (B K, 1) -> (B, K)
+        absent = ops.cast(ops.sum(inputs["input_mask"], axis=-1) <= 1, "float32")
+        pooled = ops.reshape(outputs["pooled_output"], (-1, choices, self.config.hidden_size))
+        return {"pooled_output": pooled, "logits": logits + NO_CHOICE * absent}
+
+    def get_config(self):
+        config = super().get_config()
+        del config["num_classes"]
+        return config

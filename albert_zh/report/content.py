@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from albert_zh.report.charts import Chart, Curve, ReferenceLine
-from albert_zh.tasks.classification import ClassificationTask, hardest_rows
-from albert_zh.tasks.regression import NumberPrediction, RegressionTask
-from albert_zh.tasks.task import Prediction, PublishedScore, Row, Task
+from albert_zh.tasks.classification import ClassificationTask
+from albert_zh.tasks.regression import RegressionTask
+from albert_zh.tasks.task import PublishedScore, Task, Told
+
+#: Metrics from -1 to 1; the others are shares.
+CORRELATIONS = ("pearson", "spearman", "matthews")
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,9 @@ class BaselineScore:
 
 @dataclass(frozen=True)
 class HardRow:
-    """One row to read: its texts, gold label (None: unknown), answer, the answer's probability (None: it has none), and
-    ``file:line``."""
+    """One row to read, and where it stands: ``file:line``."""
 
-    text_a: str
-    text_b: str | None
-    gold: str | None
-    predicted: str
-    probability: float | None
+    told: Told
     where: str = ""
 
 
@@ -64,6 +63,7 @@ class TaskReport:
         charts: fine-tuning curves.
         labels: label names in the order of ``confusion``.
         confusion: counts on dev (C, C), gold down, predicted across.
+        breakdown: the dev scores in parts: a head and its rows.
         mistakes: the most confident mistakes on dev, or of numbers the largest errors.
         uncertain: the least certain answers on dev.
         notes: further sentences.
@@ -82,6 +82,7 @@ class TaskReport:
     charts: tuple[Chart, ...] = ()
     labels: tuple[str, ...] = ()
     confusion: np.ndarray | None = None
+    breakdown: tuple[tuple[str, ...], ...] = ()
     mistakes: tuple[HardRow, ...] = ()
     uncertain: tuple[HardRow, ...] = ()
     notes: tuple[str, ...] = ()
@@ -171,7 +172,7 @@ def finetuning_charts(
     title = "开发集准确率 Dev accuracy" if accuracy else f"开发集 Dev {metric}"
     return (
         Chart("损失 Loss", losses),
-        Chart(title, (dev_score,), lines, percent=accuracy, kept=_highest(dev_score)),
+        Chart(title, (dev_score,), lines, percent=metric not in CORRELATIONS, kept=_highest(dev_score)),
     )
 
 
@@ -207,17 +208,17 @@ def sweep_charts(
         Chart(
             f"学习率与开发集{said} Learning rate against dev {metric}",
             tuple(points),
-            percent=accuracy,
+            percent=metric not in CORRELATIONS,
             kept=kept,
             across="学习率 rate",
             logarithmic=True,
         ),
-        Chart(f"每次训练的开发集{said} Dev {metric} of every run", tuple(curves), percent=accuracy),
+        Chart(f"每次训练的开发集{said} Dev {metric} of every run", tuple(curves), percent=metric not in CORRELATIONS),
     )
 
 
 def baseline_scores(
-    task: Task, train: Sequence[Row], dev: Sequence[Row], test: Sequence[Row] | None = None
+    task: Task, train: Sequence[Any], dev: Sequence[Any], test: Sequence[Any] | None = None
 ) -> tuple[BaselineScore, ...]:
     """The trivial baselines on dev, and on test where that has gold (else None); none without training rows."""
     if not train:
@@ -230,39 +231,25 @@ def baseline_scores(
 
 
 def task_report(
-    task: ClassificationTask | RegressionTask,
-    train: Sequence[Row],
-    dev: Sequence[Row],
-    dev_predictions: Sequence[Prediction] | Sequence[NumberPrediction],
-    test: Sequence[Row] = (),
-    test_predictions: Sequence[Prediction] | Sequence[NumberPrediction] = (),
+    task: Task,
+    train: Sequence[Any],
+    dev: Sequence[Any],
+    dev_predictions: Sequence[Any],
+    test: Sequence[Any] = (),
+    test_predictions: Sequence[Any] = (),
     charts: tuple[Chart, ...] = (),
     compared: tuple[tuple[str, float], ...] = (),
     notes: tuple[str, ...] = (),
     hardest: int = 8,
 ) -> TaskReport:
     """The report of a task from its rows and predictions; test is scored where every row has gold."""
-    test_has_gold = bool(test) and len(test_predictions) == len(test) and all(row.label is not None for row in test)
+    test_has_gold = bool(test) and len(test_predictions) == len(test) and all(map(task.has_gold, test))
     scores = task.score(dev_predictions, dev)
-    numbers = isinstance(task, RegressionTask)
-    if numbers:
-        mistakes, uncertain = task.largest_errors(dev, dev_predictions, hardest), []
-    else:
-        mistakes, uncertain = hardest_rows(dev, dev_predictions, hardest)
-
-    def named(label: str) -> str:
-        return label if numbers else task.name_of(label)
+    mistakes, uncertain = task.hardest(dev, dev_predictions, hardest)
+    classes = isinstance(task, ClassificationTask)
 
     def hard(place: int) -> HardRow:
-        row, prediction = dev[place], dev_predictions[place]
-        return HardRow(
-            row.text_a,
-            row.text_b,
-            None if row.label is None else named(row.label),
-            named(prediction.label),
-            None if numbers else prediction.confidence,
-            Path(row.where).name,
-        )
+        return HardRow(task.told(dev[place], dev_predictions[place]), Path(dev[place].where).name)
 
     return TaskReport(
         name=task.name,
@@ -276,11 +263,12 @@ def task_report(
         published=task.published,
         rows=(("train", len(train)), ("dev", len(dev)), *([("test", len(test))] if test else [])),
         charts=charts,
-        labels=tuple(named(label) for label in task.labels),
-        confusion=None if numbers else task.confusion(dev_predictions, dev),
+        labels=tuple(task.name_of(label) for label in task.labels) if classes else (),
+        confusion=task.confusion(dev_predictions, dev) if classes else None,
+        breakdown=task.breakdown(dev_predictions, dev),
         mistakes=tuple(hard(place) for place in mistakes),
         uncertain=tuple(hard(place) for place in uncertain),
-        notes=(*notes, *(_number_notes(scores) if numbers else ())),
+        notes=(*notes, *(_number_notes(scores) if isinstance(task, RegressionTask) else ())),
     )
 
 

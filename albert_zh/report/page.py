@@ -177,18 +177,21 @@ def _task(task: TaskReport, ids: Iterator[int]) -> str:
         parts.append(f'<ul class="note">{notes}</ul>')
     if task.confusion is not None:
         parts.append(_confusion(task.labels, np.asarray(task.confusion)))
+    if task.breakdown:
+        head, *rows = task.breakdown
+        parts.append(f"<h3>分项{_english('In parts, dev')}</h3>{_table(head, rows)}")
+    sure = any(row.told.confidence is not None for row in task.mistakes)
     if task.mistakes or task.uncertain:
-        pair = any(row.text_b is not None for row in (*task.mistakes, *task.uncertain))
-        labels = task.metric == "accuracy"
+        pair = any(row.told.text_b is not None for row in (*task.mistakes, *task.uncertain))
         parts.append(
             _how_to_read(
-                f"下面的句子：{'概率是模型给自己答案的概率，' if labels else ''}最右是文件与行号。"
+                f"下面的句子：{'概率是模型给自己答案的概率，' if sure else ''}最右是文件与行号。"
                 + ("下划线是两句不同之处。" if pair else ""),
-                f"The rows below: {'p is what the model gives its own answer; ' if labels else ''}at the right, file "
+                f"The rows below: {'p is what the model gives its own answer; ' if sure else ''}at the right, file "
                 "and line." + (" What the two texts do not share is underlined." if pair else ""),
             )
         )
-    if task.metric == "accuracy":
+    if sure:
         parts.append(_hard_rows("最有把握的错误", "Most confident mistakes", task.mistakes))
     else:
         parts.append(_hard_rows("误差最大的行", "Largest errors", task.mistakes))
@@ -238,23 +241,24 @@ def _hard_rows(chinese: str, english: str, rows: Sequence[HardRow]) -> str:
         return ""
     items = ""
     for row in rows:
-        texts = [escaped(row.text_a)] if row.text_b is None else _marked_pair(row.text_a, row.text_b)
-        wrong = row.gold is not None and row.gold != row.predicted
-        gold = "" if row.gold is None else f'<span class="gold">真实 gold <b>{escaped(row.gold)}</b></span>'
+        told = row.told
+        texts = [escaped(told.text_a)] if told.text_b is None else _marked_pair(told.text_a, told.text_b)
+        wrong = told.gold is not None and told.gold != told.answer
+        gold = "" if told.gold is None else f'<span class="gold">真实 gold <b>{escaped(told.gold)}</b></span>'
         items += (
             f'<li><div class="texts">{"".join(f"<p>{text}</p>" for text in texts)}</div>'
             f'<div class="labels">{gold}<span class="{"wrong" if wrong else "right"}">预测 predicted '
-            f"<b>{escaped(row.predicted)}</b></span>"
-            f"{_probability(row)}"
+            f"<b>{escaped(told.answer)}</b></span>"
+            f"{_probability(told.confidence)}"
             f'<span class="where">{escaped(row.where)}</span></div></li>'
         )
     return f'<h3>{chinese}{_english(english)}</h3><ol class="hard">{items}</ol>'
 
 
-def _probability(row: HardRow) -> str:
-    if row.probability is None:
+def _probability(share: float | None) -> str:
+    if share is None:
         return ""
-    return f'<span class="probability"><small>概率 p</small> {_percent(row.probability)}</span>'
+    return f'<span class="probability"><small>概率 p</small> {_percent(share)}</span>'
 
 
 def _marked_pair(first: str, second: str) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from albert_zh.files import atomic_writer
 from albert_zh.tasks import Task
-from albert_zh.tasks.submission import check_submission
 
 #: Of every file in the archive: the same answers give the same bytes.
 _WHEN = (2020, 1, 1, 0, 0, 0)
@@ -44,7 +43,7 @@ def write_submission_zip(path: Path, answers: Sequence[Answers]) -> tuple[str, .
     """
     for part in answers:
         rows = part.task.read(part.split, part.data_dir)
-        check_submission(part.file, part.task.submission, [row.id for row in rows], part.task.labels)
+        part.task.check_submission(part.folder, rows, part.split)
     with atomic_writer(path, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for part in answers:
             archive.writestr(

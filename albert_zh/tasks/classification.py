@@ -18,8 +18,8 @@ from albert_zh.tasks.cloze import Cloze, Prompt, in_ids
 from albert_zh.tasks.readers import TabSeparated, json_objects
 from albert_zh.tasks.sampling import sampled_per_label
 from albert_zh.tasks.sentences import SentenceTask
-from albert_zh.tasks.submission import write_label_submission
-from albert_zh.tasks.task import CUSTOM, Features, HeadSpec, Prediction, Row, paired
+from albert_zh.tasks.submission import check_submission, write_label_submission
+from albert_zh.tasks.task import CUSTOM, Features, HeadSpec, Prediction, Row, Told, paired
 
 if TYPE_CHECKING:
     from albert_zh.text.tokenizer import Tokenizer
@@ -149,7 +149,7 @@ class ClassificationTask(SentenceTask):
 
     # 4. Decode
 
-    def decode(self, logits: np.ndarray, features: Features | None = None) -> list[Prediction]:
+    def decode(self, logits: np.ndarray, features: Features | None = None, **weights: np.ndarray) -> list[Prediction]:
         """The most probable label of every row; logits (n, C). One sequence is one row, so ``features`` is not needed.
 
         Raises:
@@ -211,6 +211,20 @@ class ClassificationTask(SentenceTask):
 
     def _prediction(self, cells: Sequence[str]) -> Prediction:
         return Prediction(cells[0], tuple(map(float, cells[1:])))
+
+    def hardest(
+        self, rows: Sequence[Row], predictions: Sequence[Prediction], count: int
+    ) -> tuple[list[int], list[int]]:
+        return hardest_rows(rows, predictions, count)
+
+    def told(self, row: Row, prediction: Prediction) -> Told:
+        gold = None if row.label is None else self.name_of(row.label)
+        return Told(row.text_a, row.text_b, gold, self.name_of(prediction.label), prediction.confidence)
+
+    def check_submission(self, folder: str | os.PathLike[str], rows: Sequence[Row], split: str) -> Path:
+        path = Path(folder, self.submission.files[split])
+        check_submission(path, self.submission, [row.id for row in rows], self.labels)
+        return path
 
     def write_submission(
         self,

@@ -17,7 +17,7 @@ from albert_zh.tasks import metrics
 from albert_zh.tasks.baselines import TrivialBaseline, regression_baselines
 from albert_zh.tasks.sampling import sampled
 from albert_zh.tasks.sentences import SentenceTask
-from albert_zh.tasks.task import Features, HeadSpec, Row, paired
+from albert_zh.tasks.task import Features, HeadSpec, Row, Told, paired
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,14 @@ class RegressionTask(SentenceTask):
         """(number - mean) / spread of every row, float32 (n,); nan where there is no gold."""
         return ((_numbers(rows) - self.mean) / self.spread).astype(np.float32)
 
+    def targeted(self, features: Features) -> Features:
+        return dataclasses.replace(features, labels=self.targets(features.rows))
+
     # 4. Decode
 
-    def decode(self, logits: np.ndarray, features: Features | None = None) -> list[NumberPrediction]:
+    def decode(
+        self, logits: np.ndarray, features: Features | None = None, **weights: np.ndarray
+    ) -> list[NumberPrediction]:
         """The number of every row; logits (n, 1).
 
         Raises:
@@ -162,6 +167,17 @@ class RegressionTask(SentenceTask):
 
     def _prediction(self, cells: Sequence[str]) -> NumberPrediction:
         return NumberPrediction(float(cells[0]))
+
+    def hardest(
+        self, rows: Sequence[Row], predictions: Sequence[NumberPrediction], count: int
+    ) -> tuple[list[int], list[int]]:
+        return self.largest_errors(rows, predictions, count), []
+
+    def told(self, row: Row, prediction: NumberPrediction) -> Told:
+        return Told(row.text_a, row.text_b, row.label, prediction.label)
+
+    def check_submission(self, folder: str | os.PathLike[str], rows: Sequence[Row], split: str) -> Path:
+        raise InputError(f"{self.name} has no leaderboard file.")
 
     def write_submission(
         self, folder: str | os.PathLike[str], rows: Sequence[Row], predictions: Sequence[Any], split: str = "test"

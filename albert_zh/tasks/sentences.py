@@ -169,6 +169,10 @@ class SentenceTask(Task):
         ids, segments = pack_pair(first, second, tokenizer, max_seq_length)
         return ids, segments, len(first) + (2 if second is None else len(second) + 3)
 
+    @abc.abstractmethod
+    def targets(self, rows: Sequence[Row]) -> np.ndarray:
+        """What the head is to learn of each row; ``Features.labels``."""
+
     # 4. Decode
 
     def _checked(self, logits: Any) -> np.ndarray:

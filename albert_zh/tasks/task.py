@@ -7,7 +7,8 @@
     scores      = task.score(predictions, rows)                    # 5. how good that is; scores[task.main_metric]
 
 and, for a leaderboard, ``task.write_submission(folder, rows, predictions, split)``. A kind of task (classification,
-regression, winograd) is one file with one subclass; a data set of a known kind is one row of ``TASKS``.
+regression, winograd, span, choice, tagging) is one file with one subclass; a data set of a known kind is one row of
+``TASKS``. What a row holds is the kind's own: every row has ``where`` and ``id``.
 """
 
 from __future__ import annotations
@@ -59,19 +60,25 @@ class Features:
         input_ids: n arrays of int32, each as long as its sequence, special tokens included.
         segment_ids: n arrays of int32 of the same lengths, 0 for the first text and 1 for the second.
         labels: targets in the form the head's loss takes; classification: int32 (n,), -1 where there is no gold;
-            regression: float32 (n,), nan where there is none.
+            regression: float32 (n,), nan where there is none; choice: int32 (n / K,), -1 where there is no gold; span:
+            int32 (n, 2), the places of the first and last token of the answer, both 0 for no answer in this window, -1
+            where there is no gold; tagging: n arrays of int32, a tag for each token of the sequence, -1 for none.
         rows: the rows the sequences were made from.
-        row_numbers: int32 (n,), the place in ``rows`` of each sequence; a kind that cuts a long row into windows or
-            pairs it with each choice makes several sequences of one row.
+        row_numbers: int32, the place in ``rows`` of each sequence, or of each K of them; a kind that cuts a long row
+            into windows makes several sequences of one row.
         truncated: sequences that were cut to ``max_seq_length``.
+        choices: K, sequences that make one example, one after the other; the head answers them together.
+        places: what the kind needs to find its way back from tokens to characters, as arrays by name.
     """
 
-    input_ids: list[np.ndarray]
-    segment_ids: list[np.ndarray]
-    labels: np.ndarray
+    input_ids: Sequence[np.ndarray]
+    segment_ids: Sequence[np.ndarray]
+    labels: np.ndarray | Sequence[np.ndarray]
     rows: Sequence[Any]
     row_numbers: np.ndarray
     truncated: int = 0
+    choices: int = 1
+    places: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -82,8 +89,10 @@ class HeadSpec:
     """The head a task needs.
 
     Attributes:
-        kind: "classification" (scores of labels), "regression" (numbers), one vector a sequence; or "cloze" (scores
-            of words in the blanks, by the masked-LM head).
+        kind: "classification" (scores of labels), "regression" (numbers), one vector a sequence; "cloze" (scores
+            of words in the blanks, by the masked-LM head); "choice" (a score for each of K sequences); "span" (a score
+            of beginning and one of ending, for each token); "tagging" or "crf" (scores of tags for each token, and for
+            the latter of tags that follow each other).
         outputs: its width.
         mean, spread: the outputs times ``spread`` plus ``mean`` are what the task decodes.
         words: of a cloze: the ids, K each, of the word of every output.
@@ -96,6 +105,24 @@ class HeadSpec:
     spread: float = 1.0
     words: tuple[tuple[int, ...], ...] = ()
     mask_id: int = 0
+
+
+@dataclass(frozen=True)
+class Told:
+    """A row and its answer as people read them, for reports.
+
+    Attributes:
+        text_a, text_b: of the row.
+        gold: the right answer; None: unknown.
+        answer: the prediction.
+        confidence: its probability; None where it has none.
+    """
+
+    text_a: str
+    text_b: str | None
+    gold: str | None
+    answer: str
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +172,8 @@ class Task(abc.ABC):
 
     Attributes:
         name: the ``--task_name``.
-        kind: the kind of task: "single" or "pair" (of sentences), "winograd" (a text with two marked spans).
+        kind: the kind of task: "single" or "pair" (of sentences), "winograd" (a text with two marked spans), "span"
+            (the answer is a piece of a passage), "choice" (one of several texts), "tagging" (pieces of a text, typed).
         files: split name to the file names it may have, tried in order. Splits: train, dev, test and, for
             leaderboards with several test sets, test1.0 and the like.
         main_metric: key of ``score`` by which the best model is kept; higher is better.
@@ -186,16 +214,20 @@ class Task(abc.ABC):
         """The sequences of ``rows``, each at most ``max_seq_length`` tokens."""
 
     @abc.abstractmethod
-    def decode(self, logits: Any, features: Features) -> list[Any]:
-        """One prediction a row from the head's output, whose entry n belongs to sequence n of ``features``."""
+    def decode(self, logits: Any, features: Features, **weights: np.ndarray) -> list[Any]:
+        """One prediction a row.
+
+        Args:
+            logits: the head's output, whose entry n belongs to sequence n of ``features``, or to its n-th group of K
+                choices; of heads that answer for each token (n, L, C), L that of the longest sequence.
+            features: the sequences.
+            weights: what else of the model decides, such as the transitions of a CRF.
+        """
 
     @abc.abstractmethod
     def score(self, predictions: Sequence[Any], rows: Sequence[Any]) -> dict[str, float]:
-        """Metrics of predictions on rows with gold, ``main_metric`` among them."""
-
-    @abc.abstractmethod
-    def targets(self, rows: Sequence[Any]) -> np.ndarray:
-        """What the head is to learn of each row; ``Features.labels`` of one sequence a row."""
+        """Metrics of predictions on rows with gold: ``main_metric``, the 95% interval of it (``…_low``, ``…_high``),
+        ``rows``, and others."""
 
     @abc.abstractmethod
     def sample(self, rows: Sequence[Any], count: int, seed: int) -> list[Any]:
@@ -209,6 +241,26 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def write_predictions(self, path: str | os.PathLike[str], rows: Sequence[Any], predictions: Sequence[Any]) -> Path:
         """Writes every row with its prediction, for people and for later analysis; atomic."""
+
+    @abc.abstractmethod
+    def read_predictions(self, path: str | os.PathLike[str]) -> list[Any]:
+        """The predictions of a ``.tsv`` that ``write_predictions`` wrote. Raises InputError (file:line)."""
+
+    @abc.abstractmethod
+    def hardest(self, rows: Sequence[Any], predictions: Sequence[Any], count: int) -> tuple[list[int], list[int]]:
+        """Places of the rows most worth reading: the gravest mistakes, and the least certain answers."""
+
+    @abc.abstractmethod
+    def told(self, row: Any, prediction: Any) -> Told:
+        """A row and its answer as people read them."""
+
+    @abc.abstractmethod
+    def check_submission(self, folder: str | os.PathLike[str], rows: Sequence[Any], split: str) -> Path:
+        """Holds the leaderboard's file in a folder against the rows of its test split, and returns its path.
+
+        Raises:
+            InputError: it is missing, short, in another order, or an answer is none that can be.
+        """
 
     @abc.abstractmethod
     def write_submission(
@@ -227,6 +279,35 @@ class Task(abc.ABC):
     def fitted(self, rows: Sequence[Any]) -> Task:
         """This task as it is learned from the training rows: their unit, for a task that has one."""
         return self
+
+    def targeted(self, features: Features) -> Features:
+        """Features with the targets of this task, once it was ``fitted``."""
+        return features
+
+    def tuned(self, predictions: Sequence[Any], rows: Sequence[Any]) -> Task:
+        """This task with what is chosen on dev: a threshold, for a task that has one."""
+        return self
+
+    def retold(self, predictions: Sequence[Any]) -> Sequence[Any]:
+        """Predictions as this task, once it was ``tuned``, gives them."""
+        return predictions
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a finished model must know of the task beside its name, for JSON."""
+        return {}
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Task:
+        """The task of which ``settings`` were kept."""
+        return self
+
+    def has_gold(self, row: Any) -> bool:
+        """Whether the right answer of a row is known."""
+        return row.label is not None
+
+    def breakdown(self, predictions: Sequence[Any], rows: Sequence[Any]) -> tuple[tuple[str, ...], ...]:
+        """The scores in parts, for reports: a head and its rows; empty where there is nothing more to say."""
+        return ()
 
     def shown(self, score: float) -> str:
         """A value of the main metric as people read it."""

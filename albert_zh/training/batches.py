@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from albert_zh.files import InputError, first_line
+from albert_zh.tasks.task import Features
 
 
 class Records(Protocol):
@@ -151,9 +152,7 @@ class FeatureBatches:
     computed on.
 
     Args:
-        input_ids: n arrays of int32.
-        segment_ids: n arrays of int32 of the same lengths.
-        labels: int32 or float32 (n, …).
+        features: sequences and their targets; K sequences that are answered together are one row.
         size: rows a batch, B.
         pad_id: fills ``input_ids``.
         widths: at most so many different widths, chosen so that the least padding is left; 0: any multiple of 8.
@@ -164,24 +163,23 @@ class FeatureBatches:
 
     def __init__(
         self,
-        input_ids: Sequence[np.ndarray],
-        segment_ids: Sequence[np.ndarray],
-        labels: np.ndarray,
+        features: Features,
         *,
         size: int,
         pad_id: int,
         widths: int = 0,
         seed: int = 0,
     ):
-        self.input_ids, self.segment_ids, self.labels = input_ids, segment_ids, labels
-        self.size, self.pad_id, self.seed = size, pad_id, seed
-        self.lengths = np.array([len(ids) for ids in input_ids])
+        self.features, self.size, self.pad_id, self.seed = features, size, pad_id, seed
+        lengths = np.array([len(ids) for ids in features.input_ids]).reshape(-1, features.choices)  # (n, K)
+        #: Of every row: its longest sequence, and its tokens in all.
+        self.lengths, self.tokens = lengths.max(axis=1), lengths.sum(axis=1)
         self.widths = choose_widths(self.lengths, widths)
-        self.per_epoch = -(-len(input_ids) // size)
+        self.per_epoch = -(-len(self.lengths) // size)
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
     def rows(self, step: int) -> np.ndarray:
-        """The sequence numbers of the batch of an update; the last of an epoch may hold fewer than B."""
+        """The row numbers of the batch of an update; the last of an epoch may hold fewer than B."""
         epoch, place = divmod(step, self.per_epoch)
         if self._epoch[0] != epoch:
             self._epoch = (epoch, self._order(epoch))
@@ -189,7 +187,7 @@ class FeatureBatches:
 
     def _order(self, epoch: int) -> list[np.ndarray]:
         generator = np.random.Generator(np.random.PCG64([self.seed, epoch]))
-        order, batches = generator.permutation(len(self.input_ids)), []
+        order, batches = generator.permutation(len(self.lengths)), []
         for start in range(0, len(order), self.size * self.STRETCH):
             stretch = order[start : start + self.size * self.STRETCH]
             stretch = stretch[np.argsort(self.lengths[stretch], kind="stable")]
@@ -198,38 +196,46 @@ class FeatureBatches:
         return batches
 
     def by_length(self) -> list[np.ndarray]:
-        """All sequences once, shortest first, in batches of B: for evaluation."""
+        """All rows once, shortest first, in batches of B: for evaluation."""
         order = np.argsort(self.lengths, kind="stable")
         return [order[i : i + self.size] for i in range(0, len(order), self.size)]
 
     def read(self, rows: Sequence[int], size: int, width: int = 0) -> dict[str, np.ndarray]:
-        """Sequences of these numbers, filled up to ``size`` rows that count for nothing.
+        """Rows of these numbers, filled up to ``size`` rows that count for nothing.
 
         Args:
-            rows: sequence numbers.
+            rows: their numbers.
             size: rows of the batch.
             width: L; left out, the first of ``widths`` that holds the longest of ``rows``.
 
         Returns:
-            ``input_ids input_mask segment_ids`` int32 (size, L), ``labels`` (size, …), ``row_weights`` float32.
+            ``input_ids input_mask segment_ids`` int32 (size, L), of K choices (size, K, L); ``labels`` (size, …), a
+            label for each token (size, L) filled up with -1; ``row_weights`` float32 (size,).
         """
-        width = width or self.width(rows)
-        batch = {name: np.zeros((size, width), np.int32) for name in ("input_mask", "segment_ids")}
-        batch["input_ids"] = np.full((size, width), self.pad_id, np.int32)
-        batch["labels"] = np.zeros((size, *self.labels.shape[1:]), self.labels.dtype)
-        batch["row_weights"] = np.zeros((size,), np.float32)
+        width, choices, features = width or self.width(rows), self.features.choices, self.features
+        shape = (size, width) if choices == 1 else (size, choices, width)
+        flat = {name: np.zeros((size * choices, width), np.int32) for name in ("input_mask", "segment_ids")}
+        flat["input_ids"] = np.full((size * choices, width), self.pad_id, np.int32)
+        flat["input_mask"][:, 0] = 1  # a row of padding alone would be a softmax over nothing
         for place, row in enumerate(rows):
-            length = self.lengths[row]
-            batch["input_ids"][place, :length] = self.input_ids[row]
-            batch["segment_ids"][place, :length] = self.segment_ids[row]
-            batch["input_mask"][place, :length] = 1
-            batch["labels"][place] = self.labels[row]
-            batch["row_weights"][place] = 1.0
-        batch["input_mask"][len(rows) :, 0] = 1  # a row of padding alone would be a softmax over nothing
+            for number in range(choices):
+                ids, at = features.input_ids[row * choices + number], place * choices + number
+                flat["input_ids"][at, : len(ids)] = ids
+                flat["segment_ids"][at, : len(ids)] = features.segment_ids[row * choices + number]
+                flat["input_mask"][at, : len(ids)] = 1
+        batch = {name: array.reshape(shape) for name, array in flat.items()}
+        if isinstance(features.labels, np.ndarray):
+            batch["labels"] = np.zeros((size, *features.labels.shape[1:]), features.labels.dtype)
+            batch["labels"][: len(rows)] = features.labels[np.asarray(rows)]
+        else:
+            batch["labels"] = np.full((size, width), -1, np.int32)
+            for place, row in enumerate(rows):
+                batch["labels"][place, : len(features.labels[row])] = features.labels[row]
+        batch["row_weights"] = (np.arange(size) < len(rows)).astype(np.float32)
         return batch
 
     def width(self, rows: Sequence[int]) -> int:
-        """The padded length of a batch of these sequences."""
+        """The padded length of a batch of these rows."""
         return int(self.widths[np.searchsorted(self.widths, self.lengths[np.asarray(rows)].max())])
 
 

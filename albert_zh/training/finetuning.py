@@ -10,14 +10,16 @@ import math
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from albert_zh import layouts, pretrained
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError, read_json, sha256, write_json
-from albert_zh.models.heads import AlbertForClassification, AlbertForCloze
-from albert_zh.tasks import Features, Row, Task
+from albert_zh.models.heads import AlbertForChoice, AlbertForClassification, AlbertForCloze
+from albert_zh.models.token_heads import PADDING_SCORE, AlbertForSpan, AlbertForTagging
+from albert_zh.tasks import Features, HeadSpec, Row, Task
 from albert_zh.tasks.cloze import NO_CONTENT
 from albert_zh.tasks.custom import describe
 from albert_zh.training import strategy as devices
@@ -31,6 +33,9 @@ from albert_zh.training.task_options import asked_as_cloze, columns_note, few_sh
 from albert_zh.training.trainer import Plan, Stop, finished_weights, train
 
 METRICS_FILE = "metrics.json"
+_TOKEN_HEADS = ("span", "tagging", "crf")
+#: What a head without labels of its own answers with.
+_ANSWERS = {"regression": "a number", "choice": "one of several texts", "span": "a piece of a passage"}
 #: Updates below which a few-shot run is told to take more epochs: the recipes' epochs are meant for thousands of rows.
 FEW_UPDATES = 100
 
@@ -114,6 +119,7 @@ class Finetuning:
         lower_case = answering.get("lower_case", options.do_lower_case)
         self.tokenizer = pretrained.tokenizer_of(self.source, **given, lower_case=lower_case, config=self.config)
         self.task = asked_as_cloze(self.task, options, self.tokenizer, answering)
+        self.task = self.task.with_settings(answering.get("settings", {}))
         self.objective = OBJECTIVES[self.task.head.kind]()
         self._check_source()
 
@@ -167,15 +173,16 @@ class Finetuning:
                 f"{self.source.where}: no masked-LM head, which --prompt answers with. Start from a pretrained "
                 "checkpoint, or leave --prompt out."
             )
-        wanted = head.outputs
-        classes = (self.source and self.source.classes) or wanted
-        other = not self.options.do_train and held.get("labels", list(self.task.labels)) != list(self.task.labels)
-        if other or classes != wanted:
+        own = {"kind": self.task.kind, "labels": list(self.task.labels)}
+        other = not self.options.do_train and any(held.get(key, value) != value for key, value in own.items())
+        classes = self.source.classes if self.source and head.kind not in _TOKEN_HEADS else None
+        if other or (classes and classes != head.outputs):
+            about = f" ({held['task']}, {held.get('kind')})" if "task" in held else ""
+            sizes = f": {classes} classes, {self.task.name} has {head.outputs}" if classes else ""
             raise InputError(
-                f"{self.source.where}: its classifier is that of another task"
-                f"{' (' + held['task'] + ')' if 'task' in held else ''}: {classes} classes, {self.task.name} has "
-                f"{wanted}{'' if self.task.labels else ' (a number)'}. Give its own --task_name, or start from the "
-                "pretrained checkpoint."
+                f"{self.source.where}: its classifier is that of another task{about}{sizes}"
+                f"{'' if self.task.labels else f' ({_ANSWERS[head.kind]})'}. Give its own --task_name, or start from "
+                "the pretrained checkpoint."
             )
 
     # The parts of a run
@@ -190,8 +197,10 @@ class Finetuning:
         if key not in self.share.features:
             features = self.task.featurize(rows, self.tokenizer, self.length)
             self.share.features[key] = features
-            cut = f", {features.truncated} cut to {self.length} tokens" if features.truncated else ""
-            print(f"{split}: {len(rows):,} rows{cut}", flush=True)
+            cut = f", {features.truncated:,} cut to {self.length} tokens" if features.truncated else ""
+            made = len(features) // features.choices
+            windows = f" in {made:,} windows" if made != len(rows) else ""
+            print(f"{split}: {len(rows):,} rows{windows}{cut}", flush=True)
         return self.share.features[key]
 
     def loop_for(self, steps: int):
@@ -199,10 +208,7 @@ class Finetuning:
         head = self.task.head
         shared = {"seed": options.random_seed, "dtype": options.precision}
         with self.strategy.scope():
-            if head.kind == "cloze":
-                model = AlbertForCloze(self.config, head.words, head.mask_id, **shared)
-            else:
-                model = AlbertForClassification(self.config, head.outputs, **shared)
+            model = model_for(self.config, head, **shared)
         if self.source:
             print(pretrained.fill(model, self.source, warm=options.warm_start), flush=True)
         else:
@@ -253,6 +259,7 @@ class Finetuning:
             "init_sha256": self.source.fingerprint() if self.source else "",
             "few_shot": options.few_shot or None,
             "prompt": self._prompt(),
+            "task_settings": task.settings or None,
             "columns": describe(task)["columns"] | {"regression": options.regression} if options.custom else None,
         }
 
@@ -340,12 +347,9 @@ class Finetuning:
         """Trains and leaves the best weights by dev in the model, which then answers in the unit of the files."""
         options = self.options
         task = self.task.fitted(features["train"].rows)
-        features = {
-            split: dataclasses.replace(features[split], labels=task.targets(features[split].rows))
-            for split in ("train", "dev")
-        }
-        train_set = features["train"]
-        per_epoch = math.ceil(len(train_set) / self.batch_size)
+        train_set, dev_set = (task.targeted(features[split]) for split in ("train", "dev"))
+        examples = len(train_set) // train_set.choices
+        per_epoch = math.ceil(examples / self.batch_size)
         steps = options.train_step or max(math.ceil(per_epoch * self.epochs), 1)
         epochs = steps / per_epoch if options.train_step else self.epochs
         warmup = int(steps * options.warmup_proportion) if options.warmup_step is None else options.warmup_step
@@ -362,9 +366,7 @@ class Finetuning:
                 products=finished_files(self.task),
             )
         batches = FeatureBatches(
-            train_set.input_ids,
-            train_set.segment_ids,
-            train_set.labels,
+            train_set,
             size=self.batch_size,
             pad_id=self.tokenizer.pad_id,
             widths=4 if self.compiled else 0,
@@ -379,9 +381,15 @@ class Finetuning:
             return self.loop.distribute(lambda replica, _: batches.read(rows[replica * share :][:share], share, width))
 
         def evaluate():
-            logits = self._answer(features["dev"])
-            scores = task.score(task.decode(logits, features["dev"]), features["dev"].rows)
-            return {"loss": self.objective.mean_loss(logits, features["dev"].labels), **scores}
+            logits, weights = self._answer(dev_set), self._decoding_weights()
+            predictions = task.decode(logits, dev_set, **weights)
+            tuned = task.tuned(predictions, dev_set.rows)
+            scores = tuned.score(tuned.retold(predictions), dev_set.rows)
+            return {"loss": self.objective.mean_loss(logits, dev_set.labels, **weights), **scores}
+
+        def whence(step):
+            rows = (train_set.rows[train_set.row_numbers[int(number)]] for number in batches.rows(step)[:3])
+            return ", ".join(row.where for row in rows) + " …"
 
         def line(scores):
             shown = f" {metric} {task.shown(scores[metric])}" if metric in scores else ""
@@ -389,7 +397,7 @@ class Finetuning:
 
         metric = task.main_metric
         print(
-            f"batch: {self.batch_size} rows, {steps:,} updates = {epochs:.3g} epochs of {len(train_set):,} rows; "
+            f"batch: {self.batch_size} rows, {steps:,} updates = {epochs:.3g} epochs of {examples:,} rows; "
             f"padded to {', '.join(map(str, batches.widths[:12]))}{' …' if len(batches.widths) > 12 else ''}; "
             f"rate {self.peak_rate:.3g}, {options.optimizer}, {'compiled' if self.compiled else 'not compiled'}",
             flush=True,
@@ -401,7 +409,7 @@ class Finetuning:
             steps=steps,
             batch=batch,
             rate=schedule(self.peak_rate, warmup, steps),
-            describe_batch=lambda step: ", ".join(train_set.rows[int(r)].where for r in batches.rows(step)[:3]) + " …",
+            describe_batch=whence,
             evaluate=evaluate,
             quality=lambda scores: scores[metric],
             line=line,
@@ -414,6 +422,8 @@ class Finetuning:
         finished_weights(self.loop, checkpoints)
         if (task.head.spread, task.head.mean) != (1, 0):
             self.loop.model.rescale(task.head.spread, task.head.mean)
+        dev = features["dev"]
+        self.task = self.task.tuned(self._predictions(dev), dev.rows)
         return {
             "best_step": outcome.best_step,
             "steps": steps,
@@ -425,8 +435,14 @@ class Finetuning:
         }
 
     def _answer(self, features) -> np.ndarray:
-        """Logits (n, C) of all sequences."""
+        """The head's output for all sequences (n, …), or for all groups of choices; see ``Task.decode``."""
         return self._logits(features) - self._prior
+
+    def _decoding_weights(self) -> dict[str, np.ndarray]:
+        return self.loop.model.decoding_weights() if self.task.head.kind == "crf" else {}
+
+    def _predictions(self, features) -> list[Any]:
+        return self.task.decode(self._answer(features), features, **self._decoding_weights())
 
     @functools.cached_property
     def _prior(self) -> np.ndarray | float:
@@ -438,9 +454,7 @@ class Finetuning:
 
     def _logits(self, features) -> np.ndarray:
         batches = FeatureBatches(
-            features.input_ids,
-            features.segment_ids,
-            features.labels,
+            features,
             size=self.options.eval_batch_size,
             pad_id=self.tokenizer.pad_id,
             widths=4 if self.compiled else 0,
@@ -450,8 +464,14 @@ class Finetuning:
             self.loop.predict(batches.read(rows, batches.size if self.compiled else len(rows)), "logits")[: len(rows)]
             for rows in parts
         ]
-        logits = np.empty((len(features), outputs[0].shape[1]), np.float32)
-        logits[np.concatenate(parts)] = np.concatenate(outputs)
+        if outputs[0].ndim == 2:
+            logits = np.empty((len(batches.lengths), outputs[0].shape[1]), np.float32)
+            logits[np.concatenate(parts)] = np.concatenate(outputs)
+            return logits
+        logits = np.full((len(batches.lengths), batches.lengths.max(), outputs[0].shape[2]), PADDING_SCORE, np.float32)
+        for rows, output in zip(parts, outputs, strict=True):  # (B, L, C) of many L
+            length = min(output.shape[1], logits.shape[1])
+            logits[rows, :length] = output[:, :length]
         return logits
 
     def _score(self, rows, features) -> dict[str, Any]:
@@ -460,15 +480,16 @@ class Finetuning:
         ``scored`` holds the SHA-256 of each file answered: other rows under its name are then told from it.
         """
 
-        options, task, result = self.options, self.task, {}
+        options, result = self.options, {}
+        task = self.task  # as tuned on dev
         train_rows = rows.get("train") or (self.train_rows() if task.has("train", options.data_dir) else ())
         result |= {"baselines": {}, "scored": {}}
         for split in rows:
             if split == "train":
                 continue
-            predictions = task.decode(self._answer(features[split]), features[split])
+            predictions = self._predictions(features[split])
             result["scored"][split] = sha256(task.find(split, options.data_dir))
-            known = all(row.label is not None for row in rows[split])
+            known = all(map(task.has_gold, rows[split]))
             result[split] = task.score(predictions, rows[split]) if known else {"rows": len(rows[split])}
             if known and train_rows:
                 result["baselines"][split] = {
@@ -516,6 +537,7 @@ class Finetuning:
                 "max_seq_length": self.length,
                 "lower_case": self.tokenizer.lower_case,
                 "tokenizer": "sentencepiece" if Path(self.tokenizer.path).suffix == ".model" else "wordpiece",
+                **({"settings": settings} if (settings := self.task.settings) else {}),
                 **({"custom": describe(self.task)} if self.options.custom else {}),
                 **({"prompt": prompt} if (prompt := self._prompt()) else {}),
             },
@@ -523,3 +545,17 @@ class Finetuning:
         for file in self.folder.glob("model.ckpt-*"):  # what a resume would have needed
             file.unlink()
         print(f"finished: {self.folder} (model, task.json, metrics.json, predictions)", flush=True)
+
+
+def model_for(config: AlbertConfig, head: HeadSpec, *, seed: int = 0, dtype: str | None = None) -> keras.Model:
+    """The network that ends in a head, with fresh weights."""
+    shared = {"seed": seed, "dtype": dtype}
+    if head.kind == "cloze":
+        return AlbertForCloze(config, head.words, head.mask_id, **shared)
+    if head.kind == "choice":
+        return AlbertForChoice(config, **shared)
+    if head.kind == "span":
+        return AlbertForSpan(config, **shared)
+    if head.kind in ("tagging", "crf"):
+        return AlbertForTagging(config, head.outputs, head.kind == "crf", **shared)
+    return AlbertForClassification(config, head.outputs, **shared)

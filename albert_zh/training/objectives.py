@@ -1,6 +1,6 @@
 """What training minimises and measures, as sums and the counts they are divided by (see ``loop.Objective``).
 
-Shapes: B rows, P predictions, V vocabulary, C classes.
+Shapes: B rows, L length, P predictions, V vocabulary, C classes or tags.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class PretrainingObjective:
 
 
 class ClassificationObjective:
-    """Mean cross-entropy over the rows, nats, and accuracy. Batches hold ``labels`` int (B,), ``row_weights`` (B,)."""
+    """Mean cross-entropy over the rows, nats, and accuracy. Batches hold ``labels`` int (B,), ``row_weights`` (B,).
+
+    Of choices the classes are the K texts of a row.
+    """
 
     losses = ("loss",)
 
@@ -51,9 +54,7 @@ class ClassificationObjective:
 
     def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """The loss of rows at hand, logits (n, C), labels (n,)."""
-        highest = logits.max(axis=1, keepdims=True)
-        log_sum = np.log(np.exp(logits - highest).sum(axis=1)) + highest[:, 0]
-        return float(np.mean(log_sum - logits[np.arange(len(logits)), labels]))
+        return float(np.mean(_log_sum(logits) - logits[np.arange(len(logits)), labels]))
 
 
 class RegressionObjective:
@@ -73,9 +74,130 @@ class RegressionObjective:
         return float(np.mean((logits[:, 0] - labels) ** 2))
 
 
+class SpanObjective:
+    """Mean over the windows of half the cross-entropy of the first and half that of the last token's place, nats.
+
+    Devlin et al. 2018, section 4.2. Batches hold ``labels`` int (B, 2), ``row_weights`` (B,); outputs ``logits``
+    (B, L, 2).
+    """
+
+    losses = ("loss",)
+
+    def counts(self, batch):
+        rows = tf.reduce_sum(batch["row_weights"])
+        return {"loss": rows, "accuracy": rows}
+
+    def sums(self, outputs, batch):
+        scores = tf.transpose(outputs["logits"], [0, 2, 1])  # (B, L, 2) -> (B, 2, L)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch["labels"], logits=scores)
+        hits = tf.reduce_all(tf.argmax(scores, axis=-1, output_type=tf.int32) == batch["labels"], axis=1)
+        weights = batch["row_weights"]
+        return {
+            "loss": tf.reduce_sum(tf.reduce_mean(losses, axis=1) * weights),
+            "accuracy": tf.reduce_sum(tf.cast(hits, tf.float32) * weights),
+        }
+
+    def mean_loss(self, logits: np.ndarray, labels: np.ndarray) -> float:
+        """The loss of windows at hand with gold, logits (n, L, 2), labels (n, 2)."""
+        known = labels[:, 0] >= 0
+        scores, labels = logits[known].transpose(0, 2, 1), labels[known]  # (n, 2, L), (n, 2)
+        if not len(labels):
+            return 0.0
+        return float(np.mean(_log_sum(scores) - np.take_along_axis(scores, labels[:, :, None], axis=2)[:, :, 0]))
+
+
+class TaggingObjective:
+    """Mean cross-entropy over the tokens that have a tag, nats, and the share of tags right.
+
+    Batches hold ``labels`` int (B, L), -1 for no tag; outputs ``logits`` (B, L, C).
+    """
+
+    losses = ("loss",)
+
+    def counts(self, batch):
+        tokens = tf.reduce_sum(tf.cast(batch["labels"] >= 0, tf.float32))
+        return {"loss": tokens, "accuracy": tokens}
+
+    def sums(self, outputs, batch):
+        tags = batch["labels"]
+        weights = tf.cast(tags >= 0, tf.float32)
+        loss, hits = _cross_entropy_and_hits(outputs["logits"], tf.maximum(tags, 0), weights)
+        return {"loss": loss, "accuracy": hits}
+
+    def mean_loss(self, logits: np.ndarray, labels) -> float:
+        """The loss of sequences at hand: logits (n, L, C), labels of each sequence, a tag a token."""
+        losses = [
+            _log_sum(scores[: len(tags)])[tags >= 0] - scores[: len(tags)][tags >= 0, tags[tags >= 0]]
+            for scores, tags in zip(logits, labels, strict=True)
+        ]
+        return float(np.mean(np.concatenate(losses)))
+
+
+class ChainObjective:
+    """Mean over the sequences of -log p(their tags) by a conditional random field, nats a sequence.
+
+    p is exp(score) over the sum of all taggings' exp(score), found by the forward recursion (Lafferty et al. 2001).
+    The tags of a sequence stand side by side, as those of all tokens between [CLS] and [SEP] do. Batches hold
+    ``labels`` int (B, L), -1 for none; outputs ``logits`` (B, L, C), ``transitions`` (C, C), ``first``, ``last`` (C,).
+    """
+
+    losses = ("loss",)
+
+    def counts(self, batch):
+        tagged = tf.reduce_any(batch["labels"] >= 0, axis=1)
+        return {"loss": tf.reduce_sum(tf.cast(tagged, tf.float32))}
+
+    def sums(self, outputs, batch):
+        scores, tags = outputs["logits"], batch["labels"]
+        chain = outputs["transitions"], outputs["first"], outputs["last"]
+        return {"loss": tf.reduce_sum(_chain_losses(scores, tags, *chain))}
+
+    def mean_loss(self, logits: np.ndarray, labels, transitions, first, last) -> float:
+        """The loss of sequences at hand: logits (n, L, C), labels of each sequence, a tag a token."""
+        tags = np.full(logits.shape[:2], -1, np.int32)
+        for row, own in zip(tags, labels, strict=True):
+            row[: len(own)] = own
+        losses = _chain_losses(*map(tf.convert_to_tensor, (logits, tags, transitions, first, last))).numpy()
+        return float(losses.sum() / max((tags >= 0).any(axis=1).sum(), 1))
+
+
+def _chain_losses(scores, tags, transitions, first, last):
+    """-log p of the tags of each sequence, (B,); 0 for one without tags. scores (B, L, C), tags (B, L)."""
+    held = tf.cast(tags >= 0, tf.float32)  # (B, L)
+    known, place = tf.maximum(tags, 0), tf.range(tf.shape(tags)[1])[None, :]
+    # Of each sequence the places of its first and last tag.
+    begin = tf.reduce_min(tf.where(tags >= 0, place, tf.shape(tags)[1]), axis=1)[:, None]
+    end = tf.reduce_max(tf.where(tags >= 0, place, -1), axis=1)[:, None]
+    own = tf.gather(scores, known, batch_dims=2) * held
+    own += tf.where(place == begin, tf.gather(first, known), 0.0) + tf.where(place == end, tf.gather(last, known), 0.0)
+    between = tf.gather_nd(transitions, tf.stack([known[:, :-1], known[:, 1:]], axis=-1))
+    path = tf.reduce_sum(own, axis=1) + tf.reduce_sum(between * held[:, :-1] * held[:, 1:], axis=1)
+
+    def forward(alpha, now):
+        score, here, starts = now  # (B, C), (B,), (B,)
+        following = tf.reduce_logsumexp(alpha[:, :, None] + transitions[None], axis=1) + score
+        alpha = tf.where(here[:, None] > 0, following, alpha)
+        return tf.where(starts[:, None], first[None] + score, alpha)
+
+    moments = tf.transpose(scores, [1, 0, 2]), tf.transpose(held), tf.transpose(place == begin)
+    alphas = tf.scan(forward, moments, initializer=tf.zeros_like(scores[:, 0]))  # (L, B, C)
+    total = tf.reduce_logsumexp(alphas[-1] + last[None], axis=1)
+    return tf.where(end[:, 0] >= 0, total - path, 0.0)
+
+
+def _log_sum(scores: np.ndarray) -> np.ndarray:
+    """log of the sum of exp over the last axis."""
+    highest = scores.max(axis=-1, keepdims=True)
+    return np.log(np.exp(scores - highest).sum(axis=-1)) + highest[..., 0]
+
+
 #: Kind of a task's head -> what is minimised.
 OBJECTIVES = {
     "classification": ClassificationObjective,
     "cloze": ClassificationObjective,
     "regression": RegressionObjective,
+    "choice": ClassificationObjective,
+    "span": SpanObjective,
+    "tagging": TaggingObjective,
+    "crf": ChainObjective,
 }

@@ -158,12 +158,22 @@ def _as_in_pretraining(name: str):
 
 
 _CLOZE = "without a classifier"
+_SPANS = "pieces of a passage and of a text"
 _OWN_DATA = "your own data (--task_name=custom)"
 
 
 def _own(text: str):
     """A flag of a user's own data."""
     return field(default="", metadata={"help": text, "group": _OWN_DATA})
+
+
+def _span_flag(text: str):
+    """A flag of the tasks whose answers are no labels of a whole text; left out, the task's own setting holds."""
+    return field(default=None, metadata={"help": text, "group": _SPANS})
+
+
+#: Of FinetuneOptions: what a task has as a setting of its own.
+TASK_SETTINGS = "doc_stride max_query_length max_answer_length n_best_size null_score_diff_threshold crf fix".split()
 
 
 @dataclass(frozen=True)
@@ -240,6 +250,15 @@ class FinetuneOptions:
         default=(),
         metadata={"help": "LABEL=WORD: what fills the blank for a label (left out: the task's own)", "group": _CLOZE},
     )
+    doc_stride: int | None = _span_flag("reading comprehension: tokens from one window of a long passage to the next")
+    max_query_length: int | None = _span_flag("reading comprehension: tokens of the question, at most")
+    max_answer_length: int | None = _span_flag("reading comprehension: tokens of an answer, at most")
+    n_best_size: int | None = _span_flag("reading comprehension: answers kept for each question")
+    null_score_diff_threshold: float | None = _span_flag(
+        "reading comprehension: answer nothing from this lead of no answer on (left out: the best on dev)"
+    )
+    crf: bool | None = _span_flag("tagging: a linear chain over the tags, decoded exactly")
+    fix: bool | None = _span_flag("chid: each idiom once among the blanks of a row (left out: yes)")
     train_file: str = _own("training rows: .csv, .tsv or .txt with a header row, or JSON lines (.json, .jsonl)")
     dev_file: str = _own("rows that choose the best model; the columns of the training file")
     test_file: str = _own("rows to answer; the label column may be left out")
@@ -321,6 +340,9 @@ class FinetuneOptions:
         if (self.prompt_template or self.prompt_words) and not self.prompt:
             given = "template" if self.prompt_template else "words"
             raise InputError(f"--prompt_{given}: goes with --prompt=true.")
+        for name in ("doc_stride", "max_query_length", "max_answer_length", "n_best_size"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise InputError(f"--{name}={value}: must be 1 or more.")
         self._check_files()
         if not 0 <= self.warmup_proportion < 1:
             raise InputError(f"--warmup_proportion={self.warmup_proportion}: must be from 0 to below 1.")

@@ -36,19 +36,13 @@ def measure_speed(options: FinetuneOptions) -> float:
     task = run.task.fitted(rows)
     features = task.featurize(rows, run.tokenizer, run.length)
     loop = run.loop_for(0)
-    batches = FeatureBatches(
-        features.input_ids,
-        features.segment_ids,
-        task.targets(rows),
-        size=run.batch_size,
-        pad_id=run.tokenizer.pad_id,
-    )
+    batches = FeatureBatches(task.targeted(features), size=run.batch_size, pad_id=run.tokenizer.pad_id)
     tokens, start = 0, 0.0
     for step in range(1 + MEASURED_UPDATES):
         if step == 1:
             start = time.monotonic()
         numbers = batches.rows(step)
-        tokens += sum(len(features.input_ids[int(number)]) for number in numbers) if step else 0
+        tokens += int(batches.tokens[numbers].sum()) if step else 0
         loop.step(loop.distribute(lambda *_, numbers=numbers: batches.read(numbers, run.batch_size)), step, 0.0)
     speed = tokens / (time.monotonic() - start)
     run.share.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from albert_zh.tasks import Prompt, Row, Task, get_task
 from albert_zh.tasks.classification import ClassificationTask
 from albert_zh.tasks.custom import custom_from, custom_task
 from albert_zh.text.tokenizer import Tokenizer
-from albert_zh.training.options import FinetuneOptions
+from albert_zh.training.options import TASK_SETTINGS, FinetuneOptions
 
 
 def task_from(options: FinetuneOptions, about: Mapping[str, Any] | None = None) -> Task:
@@ -24,7 +25,7 @@ def task_from(options: FinetuneOptions, about: Mapping[str, Any] | None = None) 
         InputError: there is no such task, or the files, columns and labels are none that can be learned.
     """
     if not options.custom:
-        return get_task(options.task_name).named(options.data_dir)
+        return with_settings(get_task(options.task_name).named(options.data_dir), options)
     columns = {name: getattr(options, name) for name in ("text_column", "text_pair_column", "label_column")}
     if about is None:
         return custom_task(options.own_files, options.data_dir, **columns, regression=options.regression)
@@ -33,6 +34,19 @@ def task_from(options: FinetuneOptions, about: Mapping[str, Any] | None = None) 
             f"--task_name=custom: the model is one of {about.get('task', 'an unknown task')}. Give its own --task_name."
         )
     return custom_from(about["custom"], options.own_files, options.data_dir, **columns)
+
+
+def with_settings(task: Task, options: FinetuneOptions) -> Task:
+    """The task with those of its own settings that the options give.
+
+    Raises:
+        InputError: one is given that the task does not have.
+    """
+    given = {name: value for name in TASK_SETTINGS if (value := getattr(options, name)) is not None}
+    for name in given:
+        if not hasattr(task, name):
+            raise InputError(f"--{name}: {task.name} has no such setting. Leave it out.")
+    return dataclasses.replace(task, **given)
 
 
 def asked_as_cloze(

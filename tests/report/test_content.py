@@ -35,7 +35,7 @@ def test_a_task_report_holds_scores_baselines_confusion_and_hard_rows():
     assert [round(baseline.dev, 3) for baseline in report.baselines] == [0.5, 0.75]
     assert [round(baseline.test, 3) for baseline in report.baselines] == [0.5, 0.75]
     assert report.confusion.tolist() == [[1, 1], [1, 1]]
-    assert [(row.where, row.gold, row.predicted) for row in report.mistakes] == [
+    assert [(row.where, row.told.gold, row.told.answer) for row in report.mistakes] == [
         ("dev.txt:2", "1 same", "0 different"),
         ("dev.txt:3", "0 different", "1 same"),
     ]

@@ -20,6 +20,7 @@ from albert_zh.report.content import (
 )
 from albert_zh.report.page import render_report, write_report
 from albert_zh.tasks import PublishedScore
+from albert_zh.tasks.task import Told
 
 EVIL = '<script src="https://evil.example/x.js">alert(1)</script>'
 VOID = {"meta", "br", "wbr"}
@@ -43,8 +44,8 @@ def topic(**changes):
         ),
         "labels": ("100 story", "101 <culture>", "102 & more"),
         "confusion": np.array([[9, 1, 0], [2, 7, 1], [0, 3, 27]]),
-        "mistakes": (HardRow(f"上联：{EVIL}", None, "100 story", "101 <culture>", 0.987, "dev.json:17"),),
-        "uncertain": (HardRow("花呗怎么开", "怎么关花呗", "1", "0", 0.501, "dev.txt:3"),),
+        "mistakes": (HardRow(Told(f"上联：{EVIL}", None, "100 story", "101 <culture>", 0.987), "dev.json:17"),),
+        "uncertain": (HardRow(Told("花呗怎么开", "怎么关花呗", "1", "0", 0.501), "dev.txt:3"),),
         "notes": (f"note {EVIL}",),
     }
     return TaskReport(**(values | changes))

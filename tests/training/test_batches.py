@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from albert_zh.files import InputError
 from albert_zh.pretrain.example import Padding, encode_instance
 from albert_zh.pretrain.records import RecordIndex
+from albert_zh.tasks.task import Features
 from albert_zh.training.batches import FeatureBatches, PretrainingBatches, ShuffledOrder, choose_widths, prefetched
 
 # ---------------------------------------------------------------------------------------------------------------- order
@@ -199,7 +200,8 @@ def test_a_truncated_and_an_empty_file_are_refused_with_file_and_record(tmp_path
 def features(lengths, size, **more):
     ids = [np.full(length, 5 + row % 30, np.int32) for row, length in enumerate(lengths)]
     segments = [(np.arange(length) > length // 2).astype(np.int32) for length in lengths]
-    return FeatureBatches(ids, segments, np.arange(len(lengths), dtype=np.int32), size=size, pad_id=3, **more)
+    rows = np.arange(len(lengths), dtype=np.int32)
+    return FeatureBatches(Features(ids, segments, rows, rows, rows), size=size, pad_id=3, **more)
 
 
 LENGTHS = st.lists(st.integers(1, 70), min_size=1, max_size=80)

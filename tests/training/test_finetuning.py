@@ -344,7 +344,7 @@ def test_padding_neighbours_and_the_size_of_the_batch_do_not_change_a_logit(toy)
     logits = []
     for any_shape, size, width in ((False, 40, 24), (True, 7, 0), (True, 40, 64)):
         loop = Loop(model, variable_names(model), ClassificationObjective(), strategy, any_shape=any_shape)
-        batches = FeatureBatches(features.input_ids, features.segment_ids, features.labels, size=size, pad_id=0)
+        batches = FeatureBatches(features, size=size, pad_id=0)
         result = np.empty((40, 2), np.float32)
         for rows in batches.by_length():
             result[rows] = loop.predict(batches.read(rows, size, width), "logits")[: len(rows)]
