@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from albert_zh.files import InputError, atomic_writer, read_lines
+from albert_zh.files import InputError, atomic_writer, read_json, read_lines
 
-FORMATS = ("json_lines", "index_tsv")
+FORMATS = ("json_lines", "index_tsv", "json_object")
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Submission:
     Attributes:
         files: test split to the file name the leaderboard asks for.
         format: "json_lines", lines ``{"id": 0, "label": "108"}``, or "index_tsv", lines ``0<tab>1`` under the header
-            ``index<tab>prediction``.
+            ``index<tab>prediction``, or "json_object", one object of id to answer.
     """
 
     files: Mapping[str, str]
@@ -83,15 +84,29 @@ def write_label_submission(
     for place, answer in zip(places, answers, strict=True):
         if answer not in labels:
             raise InputError(f"{name}: the answer {answer!r} for {place} is not a label of the task.")
-    path = Path(folder, name)
+    return write_answers(submission, folder, split, ids, answers)
+
+
+def write_answers(
+    submission: Submission,
+    folder: str | os.PathLike[str],
+    split: str,
+    ids: Sequence[str | int],
+    answers: Sequence[Any],
+) -> Path:
+    """Writes checked answers, one for each id, in the format of the submission; returns the path."""
+    path = Path(folder, submission.files[split])
+    pairs = list(zip(ids, answers, strict=True))
     with atomic_writer(path) as stream:
         if submission.format == "index_tsv":
             stream.write("index\tprediction\n")
-            stream.writelines(f"{row_id}\t{answer}\n" for row_id, answer in zip(ids, answers, strict=True))
+            stream.writelines(f"{row_id}\t{answer}\n" for row_id, answer in pairs)
+        elif submission.format == "json_object":
+            json.dump(dict(pairs), stream, ensure_ascii=False, indent=1)
+            stream.write("\n")
         else:
             stream.writelines(
-                json.dumps({"id": row_id, "label": answer}, ensure_ascii=False) + "\n"
-                for row_id, answer in zip(ids, answers, strict=True)
+                json.dumps({"id": row_id, "label": answer}, ensure_ascii=False) + "\n" for row_id, answer in pairs
             )
     return path
 
@@ -99,38 +114,58 @@ def write_label_submission(
 def check_submission(
     path: str | os.PathLike[str], submission: Submission, ids: Sequence[object], labels: Sequence[str]
 ) -> None:
-    """Holds a written file against the rows of its test file.
+    """Holds a written file of labels against the rows of its test file; see ``check_answers``.
+
+    Raises:
+        InputError: also when an answer is not one of ``labels``.
+    """
+    for where, answer in check_answers(path, submission, ids):
+        if answer not in labels:
+            raise InputError(f"{where}: {answer!r} is not a label of the task. {_AGAIN}")
+
+
+_AGAIN = "Predict the test file again."
+
+
+def check_answers(path: str | os.PathLike[str], submission: Submission, ids: Sequence[object]) -> list[tuple[str, Any]]:
+    """(``file:line``, answer) of every row of a written file, once it was held against the ids of the test rows.
 
     Args:
         path: the file.
         submission: its format.
         ids: of the test rows, in their order.
-        labels: the answers there are.
 
     Raises:
-        InputError: it is missing, has not one answer a row in the order of the rows, or an answer is no label.
+        InputError: it is missing, or has not one answer a row in the order of the rows.
     """
-    lines = [(number, line) for number, line in read_lines(path) if line]
-    again = "Predict the test file again."
-    if submission.format == "index_tsv":
-        if not lines or lines[0][1] != "index\tprediction":
-            raise InputError(f"{path}:1: no header index<tab>prediction. {again}")
-        answers = [(number, *line.partition("\t")[::2]) for number, line in lines[1:]]
+    answers = list(_answers_in(path, submission.format))
+    if submission.format != "json_lines":  # whose keys are text
         ids = [str(row_id) for row_id in ids]
-    else:
-        answers = []
-        for number, line in lines:
-            try:
-                row = json.loads(line)
-                answers.append((number, row["id"], row["label"]))
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f'{path}:{number}: no {{"id": …, "label": …}}. {again}') from error
     if len(answers) != len(ids):
-        raise InputError(f"{path}: {len(answers):,} answers for {len(ids):,} test rows. {again}")
-    for (number, row_id, label), expected in zip(answers, ids, strict=True):
+        raise InputError(f"{path}: {len(answers):,} answers for {len(ids):,} test rows. {_AGAIN}")
+    for (where, row_id, _), expected in zip(answers, ids, strict=True):
         if row_id != expected:
-            raise InputError(
-                f"{path}:{number}: the answer of row {row_id!r} stands where row {expected!r} is due. {again}"
-            )
-        if label not in labels:
-            raise InputError(f"{path}:{number}: {label!r} is not a label of the task. {again}")
+            raise InputError(f"{where}: the answer of row {row_id!r} stands where row {expected!r} is due. {_AGAIN}")
+    return [(where, answer) for where, _, answer in answers]
+
+
+def _answers_in(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[str, Any, Any]]:
+    """(``file:line``, id, answer) of every answer in a file."""
+    if kind == "json_object":
+        values = read_json(path)
+        yield from ((str(path), row_id, answer) for row_id, answer in values.items())
+        return
+    lines = [(number, line) for number, line in read_lines(path) if line]
+    if kind == "index_tsv":
+        if not lines or lines[0][1] != "index\tprediction":
+            raise InputError(f"{path}:1: no header index<tab>prediction. {_AGAIN}")
+        for number, line in lines[1:]:
+            row_id, _, answer = line.partition("\t")
+            yield f"{path}:{number}", row_id, answer
+        return
+    for number, line in lines:
+        try:
+            row = json.loads(line)
+            yield f"{path}:{number}", row["id"], row["label"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f'{path}:{number}: no {{"id": …, "label": …}}. {_AGAIN}') from error
