@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from albert_zh.config import AlbertConfig
-from albert_zh.files import InputError, read_json, sha256
+from albert_zh.files import InputError, read_json
 from albert_zh.pretrain.inspect import masked_example_html
 from albert_zh.pretrain.manifest import find_manifest
 from albert_zh.pretrain.records import RecordIndex
@@ -86,9 +86,10 @@ class FinetunedFolder:
                 "from the folder that finetune was called from."
             )
         path = self.task.find(split, data_dir)
-        if split != "train" and sha256(path) != self.metrics["scored"].get(split):
+        now = self.task.fingerprint(split, data_dir)
+        if split != "train" and now != self.metrics["scored"].get(split):
             raise InputError(
-                f"{path}: not the rows that {self.folder} answered (sha256 {sha256(path)[:12]}). Put those back, or "
+                f"{path}: not the rows that {self.folder} answered (sha256 {now[:12]}). Put those back, or "
                 f"run finetune with --do_eval=true --do_predict=true on that folder to answer these."
             )
         rows = self.task.read(split, data_dir)

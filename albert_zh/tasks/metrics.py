@@ -60,6 +60,24 @@ def accuracy_interval(
     return float(low), float(high)
 
 
+def mean_interval(
+    scores: np.ndarray, seed: int = 0, resamples: int = 2_000, level: float = 0.95
+) -> tuple[float, float]:
+    """Bootstrap percentile interval of the mean of the rows' scores (Efron 1979), the same for the same seed.
+
+    Args:
+        scores: float (n,), from 0 to 1.
+    """
+    scores = np.asarray(scores, np.float64)
+    if scores.ndim != 1 or not len(scores):
+        raise ValueError(f"scores {scores.shape} must be a row of one number or more.")
+    generator, means = np.random.default_rng(seed), np.zeros(resamples)
+    for number in range(resamples):
+        means[number] = scores[generator.integers(0, len(scores), len(scores))].mean()
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def pearson(gold: np.ndarray, predicted: np.ndarray) -> float:
     """Pearson's correlation of two rows of numbers, -1 to 1; 0 where one of them does not vary.
 

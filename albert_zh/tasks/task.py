@@ -14,6 +14,7 @@ regression, winograd, span, choice, tagging) is one file with one subclass; a da
 from __future__ import annotations
 
 import abc
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from albert_zh.files import InputError
+from albert_zh.files import InputError, sha256
 from albert_zh.tasks.submission import Submission
 
 if TYPE_CHECKING:
@@ -174,8 +175,9 @@ class Task(abc.ABC):
         name: the ``--task_name``.
         kind: the kind of task: "single" or "pair" (of sentences), "winograd" (a text with two marked spans), "span"
             (the answer is a piece of a passage), "choice" (one of several texts), "tagging" (pieces of a text, typed).
-        files: split name to the file names it may have, tried in order. Splits: train, dev, test and, for
-            leaderboards with several test sets, test1.0 and the like.
+        files: split name to the file names it may have, tried in order; a tuple of names is files, or folders of
+            files, that make up the split together. Splits: train, dev, test and, for leaderboards with several test
+            sets, test1.0 and the like.
         main_metric: key of ``score`` by which the best model is kept; higher is better.
         recipe: fine-tuning settings.
         published: scores of published models.
@@ -187,7 +189,7 @@ class Task(abc.ABC):
 
     name: str
     kind: str
-    files: Mapping[str, tuple[str, ...]]
+    files: Mapping[str, tuple[str | tuple[str, ...], ...]]
     main_metric: str
     recipe: Recipe
     published: tuple[PublishedScore, ...] = ()
@@ -314,11 +316,15 @@ class Task(abc.ABC):
         return f"{score:.2%}"
 
     def has(self, split: str, data_dir: str | os.PathLike[str]) -> bool:
-        """Whether the folder holds a file of the split."""
-        return any(Path(data_dir, name).is_file() for name in self.files.get(split, ()))
+        """Whether the folder holds the files of the split."""
+        return any(_all_there(Path(data_dir), group) for group in self.files.get(split, ()))
 
     def find(self, split: str, data_dir: str | os.PathLike[str]) -> Path:
-        """The file of a split. One split never stands in for another.
+        """The file of a split that is one file; see ``find_all``."""
+        return self.find_all(split, data_dir)[0]
+
+    def find_all(self, split: str, data_dir: str | os.PathLike[str]) -> tuple[Path, ...]:
+        """The files, or folders of files, of a split. One split never stands in for another.
 
         Raises:
             InputError: the task has no such split, or the folder has none of its files; lists what was looked for.
@@ -328,14 +334,32 @@ class Task(abc.ABC):
         folder = Path(data_dir)
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder. Give the folder that holds the {self.name} files.")
-        for name in self.files[split]:
-            if (folder / name).is_file():
-                return folder / name
+        for group in self.files[split]:
+            if _all_there(folder, group):
+                return tuple(folder / name for name in _names(group))
         there = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))[:12]
+        looked_for = ", ".join(" with ".join(_names(group)) for group in self.files[split])
         raise InputError(
-            f"{folder}: no {split} file of {self.name}. Looked for {', '.join(self.files[split])}; "
+            f"{folder}: no {split} file of {self.name}. Looked for {looked_for}; "
             f"the folder holds {', '.join(there) or 'nothing'}. Rename the file or give another folder."
         )
+
+    def fingerprint(self, split: str, data_dir: str | os.PathLike[str]) -> str:
+        """SHA-256 (hex) of the split's file; of several files, of their names and hashes. Raises what ``find`` does."""
+        found = self.find_all(split, data_dir)
+        if len(found) == 1 and found[0].is_file():
+            return sha256(found[0])
+        files = [file for path in found for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+        listed = "".join(f"{file.relative_to(data_dir)} {sha256(file)}\n" for file in files if file.is_file())
+        return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def _names(group: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (group,) if isinstance(group, str) else group
+
+
+def _all_there(folder: Path, group: str | tuple[str, ...]) -> bool:
+    return all((folder / name).exists() for name in _names(group))
 
 
 def paired(rows: Sequence[Any], predictions: Sequence[Any]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from albert_zh import layouts, pretrained
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import variable_names
-from albert_zh.files import InputError, read_json, sha256, write_json
+from albert_zh.files import InputError, read_json, write_json
 from albert_zh.models.heads import AlbertForChoice, AlbertForClassification, AlbertForCloze
 from albert_zh.models.token_heads import PADDING_SCORE, AlbertForSpan, AlbertForTagging
 from albert_zh.tasks import Features, HeadSpec, Row, Task
@@ -255,7 +255,7 @@ class Finetuning:
             "do_lower_case": self.tokenizer.lower_case,
             "config": self.config.to_dict(),
             "vocabulary": self.tokenizer.fingerprint,
-            **{f"{split}_sha256": sha256(task.find(split, options.data_dir)) for split in ("train", "dev")},
+            **{f"{split}_sha256": task.fingerprint(split, options.data_dir) for split in ("train", "dev")},
             "init_sha256": self.source.fingerprint() if self.source else "",
             "few_shot": options.few_shot or None,
             "prompt": self._prompt(),
@@ -319,7 +319,7 @@ class Finetuning:
         task, data_dir = self.task, self.options.data_dir
         metrics = {"task": task.name, "settings": {}, "scored": {}, "baselines": {}} | self._about(METRICS_FILE)
         for split in task.files:
-            held = task.has(split, data_dir) and sha256(task.find(split, data_dir)) == metrics["scored"].get(split)
+            held = task.has(split, data_dir) and task.fingerprint(split, data_dir) == metrics["scored"].get(split)
             if not held or not (self.folder / f"{split}_predictions.tsv").is_file():
                 for values in (metrics, metrics["scored"], metrics["baselines"]):
                     values.pop(split, None)
@@ -488,7 +488,7 @@ class Finetuning:
             if split == "train":
                 continue
             predictions = self._predictions(features[split])
-            result["scored"][split] = sha256(task.find(split, options.data_dir))
+            result["scored"][split] = task.fingerprint(split, options.data_dir)
             known = all(map(task.has_gold, rows[split]))
             result[split] = task.score(predictions, rows[split]) if known else {"rows": len(rows[split])}
             if known and train_rows:
