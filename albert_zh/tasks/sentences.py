@@ -19,6 +19,7 @@ import numpy as np
 from albert_zh.files import InputError, atomic_writer, read_tsv
 from albert_zh.tasks.readers import NamedColumns, Reader, column_names
 from albert_zh.tasks.submission import check_ids
+from albert_zh.tasks.tables import read_table, write_table
 from albert_zh.tasks.task import Features, Row, Task, paired
 from albert_zh.text.packing import pack_pair
 
@@ -205,18 +206,19 @@ class SentenceTask(Task):
         In the table a tab or a line break inside a text becomes a space.
         """
         paired(rows, predictions)
-        path = Path(path)
+        path, pairs = Path(path), list(zip(rows, predictions, strict=True))
+        columns = ("id", *self.text_names, "gold")
+
+        def values(row: Row) -> list[Any]:
+            return [row.id, *(getattr(row, name) for name in self.text_names), row.label]
+
+        if path.suffix == ".tsv":
+            cells = ([*values(row), *self.answer_cells(prediction)] for row, prediction in pairs)
+            return write_table(path, [*columns, *self.answer_columns], cells)
         with atomic_writer(path) as stream:
-            if path.suffix == ".tsv":
-                stream.write("\t".join(["id", *self.text_names, "gold", *self.answer_columns]) + "\n")
-            for row, prediction in zip(rows, predictions, strict=True):
-                values = {"id": row.id} | {name: getattr(row, name) for name in self.text_names} | {"gold": row.label}
-                if path.suffix == ".tsv":
-                    cells = [" ".join(str("" if value is None else value).split()) for value in values.values()]
-                    stream.write("\t".join([*cells, *self.answer_cells(prediction)]) + "\n")
-                else:
-                    values |= self._answer_json(prediction)
-                    stream.write(json.dumps(values, ensure_ascii=False) + "\n")
+            for row, prediction in pairs:
+                named = dict(zip(columns, values(row), strict=True)) | self._answer_json(prediction)
+                stream.write(json.dumps(named, ensure_ascii=False) + "\n")
         return path
 
     def read_predictions(self, path: str | os.PathLike[str]) -> list[Any]:
@@ -225,17 +227,12 @@ class SentenceTask(Task):
         Raises:
             InputError: the file is not such a table of this task; names file and line.
         """
-        lines = read_tsv(path)
-        header = next(lines, (1, []))[1]
-        if missing := [name for name in self.answer_columns if name not in header]:
-            raise InputError(f"{path}:1: no column {missing[0]!r}: no predictions of {self.name}. Predict again.")
-        places = [header.index(name) for name in self.answer_columns]
         predictions = []
-        for number, cells in lines:
+        for where, cells in read_table(path, self.answer_columns, self.name):
             try:
-                predictions.append(self._prediction([cells[place] for place in places]))
+                predictions.append(self._prediction(cells))
             except (ValueError, IndexError) as error:
-                raise InputError(f"{path}:{number}: not a row of predictions ({error}). Predict again.") from error
+                raise InputError(f"{where}: not a row of predictions ({error}). Predict again.") from error
         return predictions
 
     @abc.abstractmethod
