@@ -21,6 +21,8 @@ except ImportError:  # Windows: no lock, two processes at once are the user's ca
 
 #: A line longer than this is no sentence and no row; it is a file without line breaks.
 MAX_LINE_BYTES = 1 << 20
+#: The same of a JSON document, all of which may be one line: SQuAD's has 42 MB.
+MAX_JSON_BYTES = 1 << 30
 
 
 class InputError(ValueError):
@@ -51,11 +53,11 @@ def expand_paths(patterns: Sequence[str | os.PathLike[str]]) -> list[Path]:
     return list(found)
 
 
-def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+def read_lines(path: str | os.PathLike[str], longest: int = MAX_LINE_BYTES) -> Iterator[tuple[int, str]]:
     """Yields (line number from 1, text without its line end) of a UTF-8 file, a byte order mark left out.
 
     Raises:
-        InputError: the file is missing, not UTF-8, or holds a line over ``MAX_LINE_BYTES``.
+        InputError: the file is missing, not UTF-8, or holds a line of more than ``longest`` bytes.
     """
     path = os.fspath(path)
     try:
@@ -64,11 +66,11 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}: cannot be read: {error.strerror}. Check the path.") from error
     with stream:
         number = 0
-        while raw := stream.readline(MAX_LINE_BYTES + 1):
+        while raw := stream.readline(longest + 1):
             number += 1
-            if len(raw) > MAX_LINE_BYTES:
+            if len(raw) > longest:
                 raise InputError(
-                    f"{path}:{number}: the line is longer than {MAX_LINE_BYTES:,} bytes. "
+                    f"{path}:{number}: the line is longer than {longest:,} bytes. "
                     "Write one sentence or one row a line."
                 )
             yield number, decode_line(raw, path, number)
@@ -116,7 +118,7 @@ def read_json_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[st
 
 def read_json(path: str | os.PathLike[str]) -> Any:
     """The value of a JSON file. Raises InputError (file:line) when it is missing or not JSON."""
-    text = "\n".join(line for _, line in read_lines(path))
+    text = "\n".join(line for _, line in read_lines(path, MAX_JSON_BYTES))  # which may be one line
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -11,6 +11,7 @@ from albert_zh.tasks.classification import ClassificationTask
 from albert_zh.tasks.cloze import Prompt
 from albert_zh.tasks.custom import custom_from
 from albert_zh.tasks.readers import JsonLines, TabSeparated
+from albert_zh.tasks.span import SpanTask
 from albert_zh.tasks.submission import Submission
 from albert_zh.tasks.task import (
     CUSTOM,
@@ -54,6 +55,12 @@ def _clue_scores(tiny: float, base: float, large: float, xlarge: float, xxlarge:
     names = ("ALBERT-tiny", "ALBERT-base", "ALBERT-large", "ALBERT-xlarge", "ALBERT-xxlarge")
     scores = (tiny, base, large, xlarge, xxlarge)
     return tuple(PublishedScore(name, test=round(score / 100, 4)) for name, score in zip(names, scores, strict=True))
+
+
+def _clue_f1(*scores: float) -> tuple[PublishedScore, ...]:
+    """F1 of ALBERT-tiny, base, large, xlarge, xxlarge on the dev set, in percent, from CLUE's table of baselines."""
+    names = ("ALBERT-tiny", "ALBERT-base", "ALBERT-large", "ALBERT-xlarge", "ALBERT-xxlarge")
+    return tuple(PublishedScore(name, dev=round(score / 100, 4)) for name, score in zip(names, scores, strict=True))
 
 
 def _words(text: str) -> dict[str, str]:
@@ -295,10 +302,59 @@ _TASKS: tuple[Task, ...] = (
         prompt=Prompt(_NEWS, _words("0 财经 1 房产 2 股票 3 教育 4 科技 5 社会 6 时政 7 体育 8 游戏 9 娱乐")),
         recipe=Recipe(32, 128, 5e-5, 3),
     ),
+    SpanTask(
+        name="cmrc2018",
+        about="an answer from an encyclopaedic passage",
+        chinese=True,
+        files={
+            "train": ("train.json", "cmrc2018_train.json"),
+            "dev": ("dev.json", "cmrc2018_dev.json"),
+            "test": ("test.json",),
+            "test_trial": ("trial.json", "cmrc2018_trial.json"),
+        },
+        max_answer_length=50,
+        recipe=Recipe(512, 32, 2e-4, 3, learning_rates=(3e-5, 1e-4, 2e-4)),
+        published=_clue_f1(76.21, 89.66, 90.81, 92.09, 90.77),
+        submission=Submission({"test": "cmrc2018_predict.json"}, format="json_object"),
+    ),
+    SpanTask(
+        name="drcd",
+        about="an answer from an encyclopaedic passage, traditional characters",
+        chinese=True,
+        files={
+            "train": ("train.json", "DRCD_training.json"),
+            "dev": ("dev.json", "DRCD_dev.json"),
+            "test": ("test.json", "DRCD_test.json"),
+        },
+        max_answer_length=50,
+        recipe=Recipe(512, 32, 2e-4, 3, learning_rates=(3e-5, 1e-4, 2e-4)),
+        submission=Submission({"test": "drcd_predict.json"}, format="json_object"),
+    ),
+    SpanTask(
+        name="squad1",
+        about="an answer from an English passage; SQuAD 1.1",
+        files={
+            "train": ("train-v1.1.json", "train.json"),
+            "dev": ("dev-v1.1.json", "dev.json"),
+            "test": ("test-v1.1.json", "test.json"),
+        },
+        recipe=Recipe(384, 32, 5e-5, 2),
+    ),
+    SpanTask(
+        name="squad2",
+        about="an answer from an English passage, if it has one; SQuAD 2.0",
+        unanswerable=True,
+        files={
+            "train": ("train-v2.0.json", "train.json"),
+            "dev": ("dev-v2.0.json", "dev.json"),
+            "test": ("test-v2.0.json", "test.json"),
+        },
+        recipe=Recipe(384, 32, 5e-5, 3),
+    ),
 )
 
 #: Other names users type.
-_ALIASES = {"lcqmc_pair": "lcqmc"}
+_ALIASES = {"squad": "squad1", "squad1.1": "squad1", "squad2.0": "squad2", "lcqmc_pair": "lcqmc"}
 
 TASKS: dict[str, Task] = {task.name: task for task in _TASKS}
 TASKS |= {alias: TASKS[name] for alias, name in _ALIASES.items()}

@@ -1,0 +1,495 @@
+"""Reading comprehension: the answer to a question is a piece of its passage, or where a task allows that there is none.
+
+    [CLS] question [SEP] a window of the passage [SEP]
+
+A passage longer than the window is read in several, each ``doc_stride`` tokens on; a token's score as the beginning of
+an answer is taken from the window where it has most context (Devlin et al. 2018, section 4.2 and the code released
+with it).
+
+Shapes: n windows, L length of the longest, T tokens of all passages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from albert_zh.files import InputError
+from albert_zh.tasks import metrics
+from albert_zh.tasks.baselines import TrivialBaseline, character_overlap
+from albert_zh.tasks.sampling import sampled
+from albert_zh.tasks.span_metrics import best_of, best_threshold, compare_chinese, compare_english
+from albert_zh.tasks.span_reader import SpanRow, read_questions
+from albert_zh.tasks.submission import check_answers, check_ids, write_answers
+from albert_zh.tasks.tables import read_table, write_table
+from albert_zh.tasks.task import Features, HeadSpec, Task, Told, paired
+
+if TYPE_CHECKING:
+    from albert_zh.text.tokenizer import Tokenizer
+
+#: Numbers of scores that are compared at once: 64 MB.
+_AT_ONCE = 1 << 24
+#: Characters of a passage that a report shows on each side of an answer.
+_AROUND = 60
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A piece of a passage that may be the answer: characters ``start`` to ``end``, its score and its probability."""
+
+    text: str
+    start: int
+    end: int
+    score: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class SpanPrediction:
+    """The answer to one question.
+
+    Attributes:
+        text: the answer; empty for "no answer".
+        candidates: the best pieces, best first, no two of the same text.
+        null_odds: the score of "no answer" less that of the best piece.
+    """
+
+    text: str
+    candidates: tuple[Candidate, ...]
+    null_odds: float
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the best piece among the candidates."""
+        return self.candidates[0].probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanTask(Task):
+    """Questions whose answers are pieces of their passages (``kind`` "span").
+
+    Attributes:
+        chinese: scored as CMRC 2018, else as SQuAD.
+        unanswerable: a question may have no answer, which is said from a lead of ``null_threshold`` on.
+        max_query_length: tokens of a question.
+        doc_stride: tokens from one window of a long passage to the next.
+        max_answer_length: tokens of an answer.
+        n_best_size: candidates kept.
+        null_threshold: the one that was best on dev; see ``tuned``.
+        null_score_diff_threshold: one that is used whatever dev says.
+    """
+
+    kind: str = "span"
+    main_metric: str = "f1"
+    chinese: bool = False
+    unanswerable: bool = False
+    max_query_length: int = 64
+    doc_stride: int = 128
+    max_answer_length: int = 30
+    n_best_size: int = 20
+    null_threshold: float = 0.0
+    null_score_diff_threshold: float | None = None
+
+    @property
+    def head(self) -> HeadSpec:
+        return HeadSpec("span", 2)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        names = ["max_query_length", "doc_stride", "max_answer_length", "n_best_size"]
+        return {name: getattr(self, name) for name in names + ["null_threshold"] * self.unanswerable}
+
+    def with_settings(self, settings: Mapping[str, Any]) -> SpanTask:
+        return dataclasses.replace(self, **settings)
+
+    def has_gold(self, row: SpanRow) -> bool:
+        return row.answers is not None
+
+    # 1. Read
+
+    def read(self, split: str, data_dir: str | os.PathLike[str]) -> list[SpanRow]:
+        return read_questions(self.find(split, data_dir), split, may_lack_answer=self.unanswerable)
+
+    def sample(self, rows: Sequence[SpanRow], count: int, seed: int) -> list[SpanRow]:
+        """``count`` questions in all; see ``sampling.sampled``."""
+        return sampled(rows, count, seed)
+
+    # 2. Featurize
+
+    def featurize(self, rows: Sequence[SpanRow], tokenizer: Tokenizer, max_seq_length: int) -> Features:
+        """The windows of every question; each distinct passage and question is tokenised once.
+
+        ``places`` holds of every window ``first`` (n,), the number of its first token in its passage, ``offset`` (n,),
+        where that stands in the sequence, and ``count`` (n,), its tokens of the passage; of every row ``passage``; of
+        every passage ``bounds`` (passages + 1,) in ``starts`` and ``ends`` (T,), the characters of its tokens.
+
+        Raises:
+            InputError: ``max_seq_length`` leaves no room for a passage.
+        """
+        if max_seq_length < 16:
+            raise InputError(f"max_seq_length is {max_seq_length}: too short for a question and a passage. Use 16 up.")
+        passages: dict[str, int] = {}
+        encoded: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        questions: dict[str, np.ndarray] = {}
+        longest_question = min(self.max_query_length, (max_seq_length - 3) // 2)
+        head, tail = np.array([tokenizer.cls_id], np.int32), np.array([tokenizer.sep_id], np.int32)
+        ids, segments, labels = [], [], []
+        numbers, firsts, offsets, counts = [], [], [], []
+        for number, row in enumerate(rows):
+            if row.context not in passages:
+                passages[row.context] = len(encoded)
+                encoded.append(tuple(np.array(part, np.int32) for part in tokenizer.encode(row.context)))
+                if not len(encoded[-1][0]):
+                    raise InputError(f"{row.where}: the passage has no tokens. Remove it.")
+            if row.question not in questions:
+                asked = np.array(tokenizer.encode(row.question).ids[:longest_question], np.int32)
+                questions[row.question] = np.concatenate([head, asked, tail])
+            question, (tokens, starts, ends) = questions[row.question], encoded[passages[row.context]]
+            room = max_seq_length - len(question) - 1
+            answer = self._place(row, starts, ends)
+            for first in range(0, max(len(tokens) - room, 0) + self.doc_stride, min(self.doc_stride, room)):
+                window = tokens[first : first + room]
+                ids.append(np.concatenate([question, window, tail]))
+                segments.append(np.repeat(np.array([0, 1], np.int32), [len(question), len(window) + 1]))
+                labels.append(_label(answer, first, len(window), len(question)))
+                numbers.append(number)
+                firsts.append(first)
+                offsets.append(len(question))
+                counts.append(len(window))
+                if first + room >= len(tokens):
+                    break
+        bounds = np.cumsum([0, *(len(tokens) for tokens, _, _ in encoded)])
+        places = {
+            "first": firsts,
+            "offset": offsets,
+            "count": counts,
+            "passage": [passages[row.context] for row in rows],
+            "bounds": bounds,
+            "starts": np.concatenate([starts for _, starts, _ in encoded]),
+            "ends": np.concatenate([ends for _, _, ends in encoded]),
+        }
+        return Features(
+            input_ids=ids,
+            segment_ids=segments,
+            labels=np.array(labels, np.int32),
+            rows=rows,
+            row_numbers=np.array(numbers, np.int32),
+            places={name: np.asarray(values, np.int32) for name, values in places.items()},
+        )
+
+    def _place(self, row: SpanRow, starts: np.ndarray, ends: np.ndarray) -> tuple[int, int] | None:
+        """Numbers of the first and last token of the answer that is learned; (-1, -1): unknown; None: no answer."""
+        if row.answers is None:
+            return -1, -1
+        there = [a for a in row.answers if row.context[a.start : a.start + len(a.text)] == a.text]
+        if not row.answers:
+            return None
+        if not there:
+            return -1, -1
+        text = there[0].text
+        begin = there[0].start + len(text) - len(text.lstrip())
+        return tokens_of(begin, begin + len(text.strip()), starts, ends)
+
+    # 4. Decode
+
+    def decode(self, logits: np.ndarray, features: Features, **weights: np.ndarray) -> list[SpanPrediction]:
+        """The best pieces of every row's passage, over all of its windows; logits (n, L, 2).
+
+        Every pair of a first and a last token of one window, not too far apart, is compared.
+
+        Raises:
+            ValueError: the logits are not those of the features, or one is not finite.
+        """
+        logits = np.asarray(logits, np.float32)
+        if logits.ndim != 3 or len(logits) != len(features) or logits.shape[2] != 2:
+            raise ValueError(f"{self.name}: logits {logits.shape} are not ({len(features)}, length, 2).")
+        if not np.isfinite(logits).all():
+            raise ValueError(f"{self.name}: a logit is not finite: the training of this model diverged.")
+        best, places = self._best_pairs(logits, features), features.places
+        null = logits[:, 0].sum(axis=1)
+        windows: list[list[int]] = [[] for _ in features.rows]
+        for window, row in enumerate(features.row_numbers):
+            windows[row].append(window)
+        predictions = []
+        for number, row in enumerate(features.rows):
+            passage = places["passage"][number]
+            tokens = slice(*places["bounds"][passage : passage + 2])
+            starts, ends = places["starts"][tokens], places["ends"][tokens]
+            found = [
+                (score, places["first"][window] + begin, places["first"][window] + end)
+                for window in windows[number]
+                for score, begin, end in zip(*(part[window] for part in best), strict=True)
+                if score > -np.inf
+            ]
+            found.sort(key=lambda each: (-each[0], each[1], each[2]))
+            pieces: dict[str, tuple[float, int, int]] = {}
+            for score, first, last in found:
+                begin, end = int(starts[first]), int(ends[last])
+                pieces.setdefault(row.context[begin:end], (float(score), begin, end))
+                if len(pieces) == self.n_best_size:
+                    break
+            predictions.append(self._prediction(pieces, float(null[windows[number]].min())))
+        return list(self.retold(predictions))
+
+    def _prediction(self, pieces: Mapping[str, tuple[float, int, int]], null: float) -> SpanPrediction:
+        scores = np.array([score for score, _, _ in pieces.values()] + [null] * self.unanswerable)
+        shares = np.exp(scores - scores.max())
+        shares = (shares / shares.sum()).tolist()
+        candidates = tuple(
+            Candidate(text, begin, end, score, share)
+            for (text, (score, begin, end)), share in zip(pieces.items(), shares, strict=False)
+        )
+        return SpanPrediction(candidates[0].text, candidates, null - candidates[0].score)
+
+    def _best_pairs(self, logits: np.ndarray, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of every window the ``n_best_size`` best pairs: scores (n, N), first and last token in the window (n, N).
+
+        Pairs that cannot be have the score -inf.
+        """
+        places, length = features.places, logits.shape[1]
+        offset, count = (places[name][:, None] for name in ("offset", "count"))
+        place = np.arange(length)[None, :] - offset
+        inside = (place >= 0) & (place < count)  # (n, L)
+        begin = np.where(inside & self._has_most_context(features, length), logits[:, :, 0], -np.inf)
+        end = np.where(inside, logits[:, :, 1], -np.inf)
+        reach = min(self.max_answer_length, length)
+        kept = min(self.n_best_size, reach * length)
+        padded = np.pad(end, ((0, 0), (0, reach)), constant_values=-np.inf)
+        scores, firsts, lasts = [], [], []
+        for part in _parts(len(logits), max(_AT_ONCE // (reach * length), 1)):
+            # pairs[i, d, b]: of window i, from token b to token b + d.
+            pairs = np.stack([begin[part] + padded[part, far : far + length] for far in range(reach)], axis=1)
+            flat = pairs.reshape(len(pairs), -1)
+            chosen = np.argpartition(-flat, kept - 1, axis=1)[:, :kept]
+            scores.append(np.take_along_axis(flat, chosen, axis=1))
+            far, first = np.divmod(chosen, length)
+            firsts.append(first - offset[part])
+            lasts.append(first + far - offset[part])
+        return tuple(np.concatenate(values) for values in (scores, firsts, lasts))
+
+    def _has_most_context(self, features: Features, length: int) -> np.ndarray:
+        """Whether a token of the passage stands in the window where the shorter of its sides is longest, (n, L)."""
+        places, most = features.places, np.ones((len(features), length), bool)
+        sizes = np.bincount(features.row_numbers, minlength=len(features.rows))
+        many = np.flatnonzero(sizes[features.row_numbers] > 1)
+        for windows in np.split(many, np.flatnonzero(np.diff(features.row_numbers[many])) + 1) if len(many) else ():
+            first, count = places["first"][windows], places["count"][windows]
+            token = np.arange((first + count).max())[None, :]
+            left, right = token - first[:, None], (first + count)[:, None] - 1 - token
+            context = np.where((left >= 0) & (right >= 0), np.minimum(left, right) + 0.01 * count[:, None], -1.0)
+            owner = context.argmax(axis=0)
+            for number, window in enumerate(windows):
+                begin = places["offset"][window]
+                own = owner[first[number] : first[number] + count[number]] == number
+                most[window, begin : begin + count[number]] = own
+        return most
+
+    # 5. Score
+
+    def retold(self, predictions: Sequence[SpanPrediction]) -> list[SpanPrediction]:
+        """The predictions by this task's threshold."""
+        if not self.unanswerable:
+            return list(predictions)
+        given = self.null_score_diff_threshold
+        threshold = self.null_threshold if given is None else given
+        return [
+            dataclasses.replace(each, text="" if each.null_odds > threshold else each.candidates[0].text)
+            for each in predictions
+        ]
+
+    def tuned(self, predictions: Sequence[SpanPrediction], rows: Sequence[SpanRow]) -> SpanTask:
+        """This task with the threshold of "no answer" by which these rows score best (SQuAD 2.0's search by F1)."""
+        if not self.unanswerable or self.null_score_diff_threshold is not None:
+            return self
+        answering = [dataclasses.replace(each, text=each.candidates[0].text) for each in predictions]
+        scores = [f1 for _, f1 in self._scores(answering, rows)]
+        odds = [each.null_odds for each in predictions]
+        return dataclasses.replace(self, null_threshold=best_threshold(odds, scores, [bool(r.answers) for r in rows]))
+
+    def _scores(self, predictions: Sequence[SpanPrediction], rows: Sequence[SpanRow]) -> list[tuple[float, float]]:
+        """(exact match, F1) of every row."""
+        paired(rows, predictions)
+        compare = compare_chinese if self.chinese else compare_english
+        scores = []
+        for row, prediction in zip(rows, predictions, strict=True):
+            if row.answers is None:
+                raise InputError(f"{row.where}: no gold answer, so there is nothing to score. Score train or dev rows.")
+            gold = [answer.text for answer in row.answers] or [""]
+            if not prediction.text or gold == [""]:
+                scores.append((float(prediction.text in gold),) * 2)
+            else:
+                scores.append(best_of(compare, prediction.text, gold))
+        return scores
+
+    def score(self, predictions: Sequence[SpanPrediction], rows: Sequence[SpanRow]) -> dict[str, float]:
+        """``f1`` with its 95% bootstrap interval, ``exact`` and the number of ``rows``; shares, not percent.
+
+        Where there may be no answer also ``answerable_f1``, ``answerable_exact`` and ``unanswerable_accuracy``.
+
+        Raises:
+            InputError: a row has no gold answer.
+        """
+        scores = np.array(self._scores(predictions, rows))  # (rows, 2)
+        low, high = metrics.mean_interval(scores[:, 1])
+        result = {
+            "f1": float(scores[:, 1].mean()),
+            "f1_low": low,
+            "f1_high": high,
+            "exact": float(scores[:, 0].mean()),
+            "rows": float(len(rows)),
+        }
+        answered = np.array([bool(row.answers) for row in rows])
+        if self.unanswerable and answered.any() and not answered.all():
+            result["answerable_f1"] = float(scores[answered, 1].mean())
+            result["answerable_exact"] = float(scores[answered, 0].mean())
+            result["unanswerable_accuracy"] = float(scores[~answered, 0].mean())
+        return result
+
+    def breakdown(self, predictions: Sequence[SpanPrediction], rows: Sequence[SpanRow]) -> tuple[tuple[str, ...], ...]:
+        scores = self.score(predictions, rows)
+        parts = [("全部 all", scores["exact"], scores["f1"])]
+        if "answerable_f1" in scores:
+            alone = scores["unanswerable_accuracy"]
+            parts.append(("有答案 answerable", scores["answerable_exact"], scores["answerable_f1"]))
+            parts.append(("无答案 unanswerable", alone, alone))
+        return (("问题 questions", "EM", "F1"), *((name, f"{em:.2%}", f"{f1:.2%}") for name, em, f1 in parts))
+
+    def trivial_baselines(self, train: Sequence[SpanRow], scored: Sequence[SpanRow]) -> tuple[TrivialBaseline, ...]:
+        """The stretch between two punctuation marks that shares most characters with the question; and where there may
+        be no answer, none at all."""
+        answers = [SpanPrediction(_likest(row.context, row.question), (), 0.0) for row in scored]
+        likest = float(np.mean([f1 for _, f1 in self._scores(answers, scored)]))
+        rule = "the clause of the passage that shares most characters with the question"
+        baselines = [TrivialBaseline("最像的分句 likest clause", likest, rule)]
+        if self.unanswerable:
+            none = float(np.mean([not row.answers for row in scored]))
+            baselines.append(TrivialBaseline("一律不答 no answer", none, "never an answer"))
+        return tuple(baselines)
+
+    def hardest(
+        self, rows: Sequence[SpanRow], predictions: Sequence[SpanPrediction], count: int
+    ) -> tuple[list[int], list[int]]:
+        """Answers without any right character, the surest first; and those of which another candidate is nearest."""
+        known = all(map(self.has_gold, rows))
+        wrong = [n for n, (_, f1) in enumerate(self._scores(predictions, rows)) if not f1] if known else []
+        mistakes = sorted(wrong, key=lambda n: -predictions[n].confidence)[:count]
+        return mistakes, sorted(range(len(rows)), key=lambda n: predictions[n].confidence)[:count]
+
+    def told(self, row: SpanRow, prediction: SpanPrediction) -> Told:
+        first = prediction.candidates[0]
+        place = row.answers[0].start if row.answers else first.start
+        begin = max(min(place, first.start) - _AROUND, 0)
+        end = max(place + len(row.answers[0].text) if row.answers else 0, first.end) + _AROUND
+        shown = row.context[begin : min(end, begin + 6 * _AROUND)]
+        passage = f"{'…' if begin else ''}{shown}{'…' if begin + len(shown) < len(row.context) else ''}"
+        nothing = "（无答案 no answer）"
+        gold = None if row.answers is None else row.answers[0].text if row.answers else nothing
+        return Told(f"{row.question} ▸ {passage}", None, gold, prediction.text or nothing, prediction.confidence)
+
+    # Writing
+
+    def write_predictions(
+        self, path: str | os.PathLike[str], rows: Sequence[SpanRow], predictions: Sequence[SpanPrediction]
+    ) -> Path:
+        paired(rows, predictions)
+        cells = (
+            (
+                row.id,
+                row.question,
+                _json(None if row.answers is None else [answer.text for answer in row.answers]),
+                _json(prediction.text),
+                f"{prediction.null_odds:.9g}",
+                _json([dataclasses.astuple(candidate) for candidate in prediction.candidates]),
+            )
+            for row, prediction in zip(rows, predictions, strict=True)
+        )
+        return write_table(path, ("id", "question", "gold", *_COLUMNS), cells)
+
+    def read_predictions(self, path: str | os.PathLike[str]) -> list[SpanPrediction]:
+        predictions = []
+        for where, (text, odds, candidates) in read_table(path, _COLUMNS, self.name):
+            try:
+                held = tuple(Candidate(*values) for values in json.loads(candidates))
+                predictions.append(SpanPrediction(json.loads(text), held, float(odds)))
+            except (ValueError, TypeError) as error:
+                raise InputError(f"{where}: not a row of predictions ({error}). Predict again.") from error
+        return predictions
+
+    def write_submission(
+        self,
+        folder: str | os.PathLike[str],
+        rows: Sequence[SpanRow],
+        predictions: Sequence[SpanPrediction],
+        split: str = "test",
+    ) -> Path:
+        if self.submission is None or split not in self.submission.files:
+            raise InputError(f"{self.name} has no leaderboard file for {split!r}. Use the predictions file.")
+        paired(rows, predictions)
+        ids = [row.id for row in rows]
+        check_ids(self.submission.files[split], [row.where for row in rows], ids)
+        for row, prediction in zip(rows, predictions, strict=True):
+            if prediction.text not in row.context:
+                raise InputError(f"{row.where}: the answer {prediction.text!r} is no piece of its passage.")
+        return write_answers(self.submission, folder, split, ids, [prediction.text for prediction in predictions])
+
+    def check_submission(self, folder: str | os.PathLike[str], rows: Sequence[SpanRow], split: str) -> Path:
+        path = Path(folder, self.submission.files[split])
+        answers = check_answers(path, self.submission, [row.id for row in rows])
+        for row, (where, answer) in zip(rows, answers, strict=True):
+            if not isinstance(answer, str) or answer not in row.context:
+                raise InputError(
+                    f"{where}: the answer {answer!r} to {row.id} is no piece of its passage. Predict again."
+                )
+        return path
+
+
+#: Of an answer in a table of predictions.
+_COLUMNS = ("answer", "null_odds", "candidates")
+
+
+def _json(value: Any) -> str:
+    """JSON without white space, of which a cell of a table would lose some."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return re.sub(r"\s", lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def tokens_of(begin: int, end: int, starts: np.ndarray, ends: np.ndarray) -> tuple[int, int]:
+    """Numbers of the first and last token that hold a character of ``begin`` to ``end``; (-1, -1): none does.
+
+    >>> tokens_of(2, 5, np.array([0, 2, 4, 6]), np.array([2, 4, 6, 8]))
+    (1, 2)
+    """
+    first = int(np.searchsorted(ends, begin, side="right"))
+    last = int(np.searchsorted(starts, end, side="left")) - 1
+    return (first, last) if first <= last else (-1, -1)
+
+
+def _label(answer: tuple[int, int] | None, first: int, count: int, offset: int) -> tuple[int, int]:
+    """Where in a window the answer begins and ends; (0, 0), the place of [CLS], when it is not whole in it."""
+    if answer is None:
+        return 0, 0
+    begin, end = answer
+    if begin < 0:
+        return -1, -1
+    return (offset + begin - first, offset + end - first) if first <= begin and end < first + count else (0, 0)
+
+
+def _parts(total: int, size: int) -> Iterator[slice]:
+    yield from (slice(start, start + size) for start in range(0, total, size))
+
+
+def _likest(context: str, question: str) -> str:
+    clauses, begin = [], 0
+    for place, character in enumerate(context + "。"):
+        if character in "。！？；，.!?;,\n" and place > begin:
+            clauses.append(context[begin:place].strip())
+            begin = place + 1
+    return max((clause for clause in clauses if clause), key=lambda clause: character_overlap(clause, question))
