@@ -7,14 +7,12 @@ order to say so.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import os
 import select
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from albert_zh.files import InputError
 from albert_zh.flags import command_help, nearest, parse_options
@@ -143,31 +141,12 @@ def _dispatch(words: list[str], program: str | None) -> int:
     home, _, function_name = function_name.rpartition(":")
     if (home or module_name).startswith(TENSORFLOW_ROOMS):
         _use_tensorflow()
-    with _standard_error_held():
+    from albert_zh.terminal import standard_error_held  # here: for a Python that the project supports
+
+    with standard_error_held():
         function = getattr(importlib.import_module(home) if home else module, function_name)
     function(options)
     return 0
-
-
-@contextlib.contextmanager
-def _standard_error_held() -> Iterator[None]:
-    """Holds back what is written to standard error, to be shown only if the block raises.
-
-    TensorFlow writes notes about oneDNN and absl while it is imported, before any log level holds.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
-        shown = os.dup(2)
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(shown, held.read())
-            raise
-        finally:
-            os.dup2(shown, 2)
-            os.close(shown)
 
 
 def _use_environment(module_name: str, command: str, words: list[str], program: str | None) -> None:

@@ -70,8 +70,7 @@ def read_lines(path: str | os.PathLike[str], longest: int = MAX_LINE_BYTES) -> I
             number += 1
             if len(raw) > longest:
                 raise InputError(
-                    f"{path}:{number}: the line is longer than {longest:,} bytes. "
-                    "Write one sentence or one row a line."
+                    f"{path}:{number}: the line is longer than {longest:,} bytes. Write one sentence or one row a line."
                 )
             yield number, decode_line(raw, path, number)
 

@@ -1,9 +1,13 @@
-"""Text for a terminal, where a Chinese character is two columns wide."""
+"""What a terminal shows: tables in which a Chinese character is two columns wide, and no notes of libraries."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+import tempfile
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 
 def columns(text: str) -> int:
@@ -33,3 +37,24 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: Collection
         return "  ".join(cells).rstrip()
 
     return [line(row) for row in (head, *rows)]
+
+
+@contextlib.contextmanager
+def standard_error_held() -> Iterator[None]:
+    """Holds back what is written to standard error, to be shown only if the block raises.
+
+    TensorFlow writes notes about oneDNN and absl while it is imported, before any log level holds.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        shown = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(shown, held.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)

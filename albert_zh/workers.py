@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from albert_zh.files import InputError
+from albert_zh.terminal import standard_error_held
 
 Spec = TypeVar("Spec")
 Report = TypeVar("Report")
@@ -44,11 +46,12 @@ def run_all(function: Callable[[Spec], Report], specs: Sequence[Spec], num_worke
             raise worker_killed("finished shards are kept. If it happens again, lower --num_workers.") from None
 
 
-def call_in_process(function: Callable[..., Report], *arguments: Any, advice: str) -> Report:
-    """``function(*arguments)`` in a process of its own, which takes with it all the memory it came to hold.
+def call_in_process(function: str, *arguments: Any, advice: str) -> Any:
+    """The value of a function called in a process of its own, which takes with it all the memory it came to hold.
 
     Args:
-        function: of a module, as its arguments and its value are sent between processes.
+        function: "module:name", which the process imports; what libraries write meanwhile is not shown.
+        arguments: sent to the process, as the value is sent back.
         advice: what to do if the process is killed.
 
     Raises:
@@ -56,11 +59,18 @@ def call_in_process(function: Callable[..., Report], *arguments: Any, advice: st
     """
     with worker_pool(1) as pool:
         try:
-            return pool.submit(function, *arguments).result()
+            return pool.submit(_call, function, *arguments).result()
         except InputError as error:
             raise InputError(str(error)) from None  # without the traceback of the worker
         except BrokenProcessPool:
             raise worker_killed(advice) from None
+
+
+def _call(function: str, *arguments: Any) -> Any:
+    module, _, name = function.partition(":")
+    with standard_error_held():
+        found = getattr(importlib.import_module(module), name)
+    return found(*arguments)
 
 
 @contextmanager

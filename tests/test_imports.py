@@ -23,7 +23,7 @@ ALLOWED = {
     "config": {"files"},
     "flags": {"files"},
     "terminal": set(),
-    "workers": {"files"},
+    "workers": {"terminal", "files"},
     "text": {"files"},
     "tasks": {"text", "files", "config"},
     "pretrain": {"text", "workers", "files"},

@@ -26,10 +26,10 @@ def test_a_killed_worker_is_said_with_what_to_do():
 
 
 def test_a_process_of_its_own_gives_the_value_the_error_and_what_to_do_when_killed(tmp_path):
-    assert call_in_process(abs, -3, advice="") == 3
-    assert call_in_process(os.getpid, advice="") != os.getpid()
+    assert call_in_process("builtins:abs", -3, advice="") == 3
+    assert call_in_process("os:getpid", advice="") != os.getpid()
     with pytest.raises(InputError, match=r"nothing\.txt: cannot be read") as caught:
-        call_in_process(whole_file, tmp_path / "nothing.txt", advice="")
+        call_in_process("albert_zh.pretrain.documents:whole_file", tmp_path / "nothing.txt", advice="")
     assert caught.value.__cause__ is None
     with pytest.raises(InputError, match="rest a while"):
-        call_in_process(os._exit, 9, advice="rest a while.")
+        call_in_process("os:_exit", 9, advice="rest a while.")

@@ -88,7 +88,7 @@ def _outcomes(jobs: Sequence[Job], pool: Pool | None) -> Iterator[tuple[Job, dic
             if pool:
                 return sweep.run_sweep(job.options, pool)
             # What TensorFlow compiled for a task stays in the process: of thirteen tasks, gigabytes.
-            return call_in_process(sweep.run_sweep, job.options, advice=_KILLED)
+            return call_in_process("albert_zh.training.sweep:run_sweep", job.options, advice=_KILLED)
         except Exception as error:  # Ctrl-C is none
             return error
 
