@@ -37,6 +37,18 @@ COMMANDS = {
         "albert_zh.training.sweep:run",
         "checkpoint and labelled rows -> best model, metrics, predictions",
     ),
+    "squad": (
+        "albert_zh.training.squad_options",
+        "SquadOptions",
+        "albert_zh.training.squad:run",
+        "passages and questions -> best model, answers, n-best, null odds",
+    ),
+    "create-finetuning-data": (
+        "albert_zh.prepared",
+        "PrepareOptions",
+        "run",
+        "rows of a task -> records (TFRecord) for the runners, and a JSON about them",
+    ),
     "clue": (
         "albert_zh.suite.options",
         "SuiteOptions",

@@ -53,7 +53,10 @@ class RecordWriter:
 
     def write(self, instance: MaskedInstance) -> None:
         """Appends one instance."""
-        payload = encode_instance(instance, self._padding)
+        self.write_payload(encode_instance(instance, self._padding))
+
+    def write_payload(self, payload: bytes) -> None:
+        """Appends one serialised ``tf.train.Example``."""
         header = self._headers.get(len(payload))
         if header is None:
             length = struct.pack("<Q", len(payload))

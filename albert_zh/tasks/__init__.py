@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Mapping
 from typing import Any
@@ -38,6 +39,7 @@ __all__ = [
     "Task",
     "get_task",
     "task_of",
+    "with_files",
 ]
 
 
@@ -377,4 +379,14 @@ def task_of(about: Mapping[str, Any]) -> Task:
     Raises:
         InputError: there is no such task, or what is said of the own data is not whole.
     """
-    return custom_from(about["custom"]) if about.get("custom") else get_task(about["task"])
+    if about.get("custom"):
+        return custom_from(about["custom"])
+    return with_files(get_task(about["task"]), about.get("files", {}), alone=False)
+
+
+def with_files(task: Task, files: Mapping[str, str], *, alone: bool) -> Task:
+    """A task with other files for some of its splits; ``alone``: it has no others."""
+    if not files:
+        return task
+    own = {split: (name,) for split, name in files.items()}
+    return dataclasses.replace(task, files=own if alone else {**task.files, **own})

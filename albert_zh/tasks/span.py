@@ -155,7 +155,8 @@ class SpanTask(Task):
             question, (tokens, starts, ends) = questions[row.question], encoded[passages[row.context]]
             room = max_seq_length - len(question) - 1
             answer = self._place(row, starts, ends)
-            for first in range(0, max(len(tokens) - room, 0) + self.doc_stride, min(self.doc_stride, room)):
+            stride = min(self.doc_stride, max(room // 2, 1))  # or an answer between two short windows is in neither
+            for first in range(0, len(tokens), stride):
                 window = tokens[first : first + room]
                 ids.append(np.concatenate([question, window, tail]))
                 segments.append(np.repeat(np.array([0, 1], np.int32), [len(question), len(window) + 1]))

@@ -296,6 +296,8 @@ class Finetuning:
         metrics["settings"]["data_dir"] = options.data_dir
         if options.custom:
             metrics["custom"] = describe(task)
+        elif options.own_files:
+            metrics["files"] = options.own_files
         scores = self._score(rows, features)
         for name in ("baselines", "scored"):
             scores[name] = metrics.get(name, {}) | scores[name]

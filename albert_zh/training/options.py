@@ -162,6 +162,14 @@ _SPANS = "pieces of a passage and of a text"
 _OWN_DATA = "your own data (--task_name=custom)"
 
 
+_FILES = "files by name"
+
+
+def _file(alias: str, text: str):
+    """A flag of a split's own file."""
+    return field(default="", metadata={"help": text, "group": _FILES, "aliases": (alias,)})
+
+
 def _own(text: str):
     """A flag of a user's own data."""
     return field(default="", metadata={"help": text, "group": _OWN_DATA})
@@ -180,8 +188,12 @@ TASK_SETTINGS = "doc_stride max_query_length max_answer_length n_best_size null_
 class FinetuneOptions:
     """Options of ``finetune`` (and of run_classifier.py)."""
 
-    task_name: str = field(metadata={"help": "task, such as lcqmc or tnews; custom: your own files, named below"})
-    output_dir: str = field(metadata={"help": "folder of the finished model, metrics and predictions"})
+    output_dir: str = field(
+        metadata={"help": "folder of the finished model, metrics and predictions", "aliases": ("model_dir",)}
+    )
+    task_name: str = field(
+        default="", metadata={"help": "task, such as lcqmc or tnews; custom: your own files, named below"}
+    )
     data_dir: str = field(
         default="",
         metadata={"help": "folder of the task's train, dev and test files; for custom, what relative names begin from"},
@@ -193,6 +205,13 @@ class FinetuneOptions:
     spm_model_file: str = field(
         default="",
         metadata={"help": "SentencePiece model, for a checkpoint that uses one", "aliases": ("sp_model_file",)},
+    )
+    mode: str = field(
+        default="",
+        metadata={
+            "help": "train_and_eval, train, eval or predict: instead of the three flags that follow",
+            "choices": ("", "train_and_eval", "train", "eval", "predict"),
+        },
     )
     do_train: bool = field(default=False, metadata={"help": "train"})
     do_eval: bool = field(default=False, metadata={"help": "score dev with the best model"})
@@ -259,9 +278,20 @@ class FinetuneOptions:
     )
     crf: bool | None = _span_flag("tagging: a linear chain over the tags, decoded exactly")
     fix: bool | None = _span_flag("chid: each idiom once among the blanks of a row (left out: yes)")
-    train_file: str = _own("training rows: .csv, .tsv or .txt with a header row, or JSON lines (.json, .jsonl)")
-    dev_file: str = _own("rows that choose the best model; the columns of the training file")
-    test_file: str = _own("rows to answer; the label column may be left out")
+    input_meta_data_path: str = field(
+        default="",
+        metadata={
+            "help": "meta_data.json of create-finetuning-data: the files below hold its records",
+            "group": _FILES,
+        },
+    )
+    train_file: str = _file(
+        "train_data_path",
+        "training rows, instead of the task's file in --data_dir; of your own data .csv, .tsv or .txt with a header "
+        "row, or JSON lines (.json, .jsonl)",
+    )
+    dev_file: str = _file("eval_data_path", "rows that choose the best model; in the format of the training file")
+    test_file: str = _file("test_data_path", "rows to answer; the labels may be left out")
     text_column: str = _own("column of the text (left out: guessed); a number from 1 for a table without header")
     text_pair_column: str = _own("column of the second text, for pairs (left out: guessed, if text_column is too)")
     label_column: str = _own("column of the label or number (left out: guessed)")
@@ -309,10 +339,21 @@ class FinetuneOptions:
         default=5, metadata={"help": "", "ignored": "the last checkpoint, to go on from, and the best by dev are kept"}
     )
     cached_dir: str = field(
-        default="", metadata={"help": "", "ignored": "rows are made into ids in memory, which takes seconds"}
+        default="",
+        metadata={
+            "help": "folder that keeps the ids of large data sets from run to run (left out: features/ of the folder "
+            "of downloads; none: nowhere)"
+        },
     )
 
     def __post_init__(self) -> None:
+        if self.mode:
+            given = {"train_and_eval": (True, True, False), "train": (True, False, False)}
+            flags = given.get(self.mode, (False, self.mode == "eval", self.mode == "predict"))
+            for name, value in zip(("do_train", "do_eval", "do_predict"), flags, strict=True):
+                object.__setattr__(self, name, value or getattr(self, name))
+        if not self.task_name and not self.input_meta_data_path:
+            raise InputError("missing --task_name: the task, such as lcqmc; custom for your own files.")
         if not (self.do_train or self.do_eval or self.do_predict):
             raise InputError("nothing to do: give --do_train=true, --do_eval=true, --do_predict=true or some of them.")
         if self.max_seq_length is not None and not 8 <= self.max_seq_length <= 512:
@@ -364,13 +405,15 @@ class FinetuneOptions:
     def _check_files(self) -> None:
         if not self.custom:
             columns = {name: getattr(self, name) for name in ("text_column", "text_pair_column", "label_column")}
-            own = {f"{split}_file": name for split, name in self.own_files.items()} | columns
-            own["regression"] = "true" if self.regression else ""
+            own = columns | {"regression": "true" if self.regression else ""}
             for name in (name for name, value in own.items() if value):
                 raise InputError(f"--{name}: of your own data, which needs --task_name=custom, not {self.task_name}.")
-            if not self.data_dir:
+            if self.input_meta_data_path and self.data_dir:
+                raise InputError("--input_meta_data_path and --data_dir: records or rows. Give one of the two.")
+            if self.data_dir:
+                return
+            if not self.own_files:
                 raise InputError("missing --data_dir: the folder of the task's train, dev and test files.")
-            return
         needed = {
             "train": (self.do_train or self.sweep) and "the rows to train on",
             "dev": (self.do_train or self.do_eval) and "the rows the best model is chosen by",
@@ -378,4 +421,4 @@ class FinetuneOptions:
         }
         for split, what in needed.items():
             if what and split not in self.own_files:
-                raise InputError(f"missing --{split}_file: {what}, which --task_name=custom asks for.")
+                raise InputError(f"missing --{split}_file: {what}.")

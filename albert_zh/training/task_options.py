@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from albert_zh.files import InputError
-from albert_zh.tasks import Prompt, Row, Task, get_task
+from albert_zh.prepared import prepared_task
+from albert_zh.tasks import Prompt, Row, Task, get_task, with_files
 from albert_zh.tasks.classification import ClassificationTask
 from albert_zh.tasks.custom import custom_from, custom_task
 from albert_zh.text.tokenizer import Tokenizer
@@ -25,7 +26,7 @@ def task_from(options: FinetuneOptions, about: Mapping[str, Any] | None = None) 
         InputError: there is no such task, or the files, columns and labels are none that can be learned.
     """
     if not options.custom:
-        return with_settings(get_task(options.task_name).named(options.data_dir), options)
+        return with_settings(_task_of_table(options), options)
     columns = {name: getattr(options, name) for name in ("text_column", "text_pair_column", "label_column")}
     if about is None:
         return custom_task(options.own_files, options.data_dir, **columns, regression=options.regression)
@@ -34,6 +35,15 @@ def task_from(options: FinetuneOptions, about: Mapping[str, Any] | None = None) 
             f"--task_name=custom: the model is one of {about.get('task', 'an unknown task')}. Give its own --task_name."
         )
     return custom_from(about["custom"], options.own_files, options.data_dir, **columns)
+
+
+def _task_of_table(options: FinetuneOptions) -> Task:
+    if options.input_meta_data_path:
+        return prepared_task(options.input_meta_data_path, options.own_files, options.task_name)
+    task = get_task(options.task_name)
+    if options.data_dir:
+        task = task.named(options.data_dir)
+    return with_files(task, options.own_files, alone=not options.data_dir)
 
 
 def with_settings(task: Task, options: FinetuneOptions) -> Task:
