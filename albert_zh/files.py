@@ -34,6 +34,11 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
 
 
+def default_home() -> Path:
+    """Where downloads and what is made of them are kept: ``$ALBERT_ZH_HOME``, else ``~/.cache/albert_zh``."""
+    return Path(os.environ.get("ALBERT_ZH_HOME") or "~/.cache/albert_zh").expanduser()
+
+
 def expand_paths(patterns: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """Files behind names, comma-separated lists and globs, each once, in sorted order of each pattern.
 

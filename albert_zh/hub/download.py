@@ -18,7 +18,7 @@ import requests
 import tqdm
 import urllib3
 
-from albert_zh.files import InputError, atomic_folder, file_digest, locked, sha256, write_json
+from albert_zh.files import InputError, atomic_folder, default_home, file_digest, locked, sha256, write_json
 from albert_zh.hub.archive import find_root, is_archive, unpack
 from albert_zh.hub.catalog import DATASETS, HUGGINGFACE, MODELS, Dataset, Download, Model, find
 
@@ -41,11 +41,6 @@ class _Interrupted(Exception):
 
 # ---------------------------------------------------------------------------------------------------------------------
 # By name
-
-
-def default_home() -> Path:
-    """Where downloads are kept: ``$ALBERT_ZH_HOME``, else ``~/.cache/albert_zh``."""
-    return Path(os.environ.get("ALBERT_ZH_HOME") or "~/.cache/albert_zh").expanduser()
 
 
 def fetch(row: Model | Dataset, home: Path, wait: Callable[[float], None] = time.sleep) -> Path:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from albert_zh.files import InputError
+from albert_zh.files import InputError, default_home
 from albert_zh.hub.catalog import DATASETS, MODELS, Dataset, Model
-from albert_zh.hub.download import addresses_of, default_home, folder_of, here
+from albert_zh.hub.download import addresses_of, folder_of, here
 
 #: A filter that leaves this many rows or fewer shows all that is known of each.
 FEW = 5

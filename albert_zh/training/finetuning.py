@@ -16,7 +16,7 @@ import numpy as np
 from albert_zh import layouts, pretrained
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import variable_names
-from albert_zh.files import InputError, read_json, write_json
+from albert_zh.files import InputError, default_home, read_json, write_json
 from albert_zh.models.heads import AlbertForChoice, AlbertForClassification, AlbertForCloze
 from albert_zh.models.token_heads import PADDING_SCORE, AlbertForSpan, AlbertForTagging
 from albert_zh.tasks import Features, HeadSpec, Row, Task
@@ -25,6 +25,7 @@ from albert_zh.tasks.custom import describe
 from albert_zh.training import strategy as devices
 from albert_zh.training.batches import FeatureBatches
 from albert_zh.training.checkpoints import RUN_FILE, Checkpoints, claim_folder
+from albert_zh.training.feature_cache import KEPT_FROM, cached
 from albert_zh.training.loop import Loop
 from albert_zh.training.objectives import OBJECTIVES
 from albert_zh.training.optimizers import published_rule, schedule
@@ -195,13 +196,37 @@ class Finetuning:
     def _features(self, split: str, rows: list[Any]) -> Features:
         key = (split, self.options.few_shot and self.options.random_seed)  # few-shot rows are drawn with the seed
         if key not in self.share.features:
-            features = self.task.featurize(rows, self.tokenizer, self.length)
+            features = cached(
+                self._cache_folder(len(rows)),
+                self._made_from(split),
+                rows,
+                lambda: self.task.featurize(rows, self.tokenizer, self.length),
+            )
             self.share.features[key] = features
             cut = f", {features.truncated:,} cut to {self.length} tokens" if features.truncated else ""
             made = len(features) // features.choices
             windows = f" in {made:,} windows" if made != len(rows) else ""
             print(f"{split}: {len(rows):,} rows{windows}{cut}", flush=True)
         return self.share.features[key]
+
+    def _cache_folder(self, rows: int) -> Path | None:
+        """Where features of so many rows are kept; few-shot rows, drawn with the seed, are not."""
+        given = self.options.cached_dir
+        if given == "none" or self.options.few_shot or not (given or rows >= KEPT_FROM):
+            return None
+        return Path(given or default_home() / "features")
+
+    def _made_from(self, split: str) -> dict[str, Any]:
+        task, tokenizer = self.task, self.tokenizer
+        return {
+            "rows": task.fingerprint(split, self.options.data_dir),
+            "split": split,
+            "task": [task.name, task.kind, list(task.labels), task.settings, type(task).__name__],
+            "columns": describe(task)["columns"] if self.options.custom else None,
+            "prompt": self._prompt(),
+            "tokenizer": [tokenizer.fingerprint, tokenizer.lower_case],
+            "max_seq_length": self.length,
+        }
 
     def loop_for(self, steps: int):
         options = self.options

@@ -102,7 +102,7 @@ def test_a_dev_label_that_train_does_not_have_stops_the_run_before_it_begins(own
         ({"train_file": None}, "missing --train_file: the rows to train on"),
         ({"dev_file": None}, "missing --dev_file: the rows the best model is chosen by"),
         ({"test_file": None}, "missing --test_file: the rows to answer"),
-        ({"task_name": "lcqmc", "text_column": "评论"}, "--text_column: of your own data, which needs --task_name=custom"),
+        ({"task_name": "lcqmc", "text_column": "评论"}, "--text_column: of your own data, which needs"),
         ({"train_file": "no/where.csv"}, "--train_file=no/where.csv: no such file"),
         ({"label_column": "心情"}, "train.csv:1: no column '心情'; the file has '编号', '评论', '分数', '类别'"),
         (
