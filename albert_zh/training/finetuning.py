@@ -322,7 +322,7 @@ class Finetuning:
         if options.custom:
             metrics["custom"] = describe(task)
         elif options.own_files:
-            metrics["files"] = options.own_files
+            metrics["files"] = metrics.get("files", {}) | options.own_files
         scores = self._score(rows, features)
         for name in ("baselines", "scored"):
             scores[name] = metrics.get(name, {}) | scores[name]
