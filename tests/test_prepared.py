@@ -78,7 +78,7 @@ def test_both_ways_end_in_the_same_weights_and_answers(records, finetuned, finet
     assert (tmp_path / "model" / WEIGHTS).read_bytes() == (finetuned / WEIGHTS).read_bytes()
     mine, its = (json.loads((folder / "metrics.json").read_text())["dev"] for folder in (tmp_path / "model", finetuned))
     assert mine == its
-    assert main(["predict", str(tmp_path / "model"), "--text=天地,天"]) == 0  # the model answers text
+    assert main(["predict", str(tmp_path / "model"), "--text", "天地", "天"]) == 0  # the model answers text
     assert "label" in capsys.readouterr().out
 
 

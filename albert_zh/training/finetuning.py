@@ -10,16 +10,15 @@ import math
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from albert_zh import layouts, pretrained
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError, default_home, read_json, write_json
-from albert_zh.models.heads import AlbertForChoice, AlbertForClassification, AlbertForCloze
-from albert_zh.models.token_heads import PADDING_SCORE, AlbertForSpan, AlbertForTagging
-from albert_zh.tasks import Features, HeadSpec, Row, Task
+from albert_zh.models.by_head import model_for
+from albert_zh.models.token_heads import PADDING_SCORE
+from albert_zh.tasks import Features, Row, Task
 from albert_zh.tasks.cloze import NO_CONTENT
 from albert_zh.tasks.custom import describe
 from albert_zh.training import strategy as devices
@@ -233,7 +232,7 @@ class Finetuning:
         head = self.task.head
         shared = {"seed": options.random_seed, "dtype": options.precision}
         with self.strategy.scope():
-            model = model_for(self.config, head, **shared)
+            model = model_for(self.config, head.kind, head.outputs, words=head.words, mask_id=head.mask_id, **shared)
         if self.source:
             print(pretrained.fill(model, self.source, warm=options.warm_start), flush=True)
         else:
@@ -572,17 +571,3 @@ class Finetuning:
         for file in self.folder.glob("model.ckpt-*"):  # what a resume would have needed
             file.unlink()
         print(f"finished: {self.folder} (model, task.json, metrics.json, predictions)", flush=True)
-
-
-def model_for(config: AlbertConfig, head: HeadSpec, *, seed: int = 0, dtype: str | None = None) -> keras.Model:
-    """The network that ends in a head, with fresh weights."""
-    shared = {"seed": seed, "dtype": dtype}
-    if head.kind == "cloze":
-        return AlbertForCloze(config, head.words, head.mask_id, **shared)
-    if head.kind == "choice":
-        return AlbertForChoice(config, **shared)
-    if head.kind == "span":
-        return AlbertForSpan(config, **shared)
-    if head.kind in ("tagging", "crf"):
-        return AlbertForTagging(config, head.outputs, head.kind == "crf", **shared)
-    return AlbertForClassification(config, head.outputs, **shared)
