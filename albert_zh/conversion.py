@@ -108,6 +108,7 @@ def _check_arrays(model: keras.Model, written: pretrained.Source, names: set[str
 
 def _family(options: ConvertOptions, source: pretrained.Source) -> str:
     """The family to write, after whatever can be refused before the weights are read."""
+    layouts.LAYOUTS[options.to].check_heads(options.to, source.shapes)
     held = layouts.LAYOUTS[options.to].family
     if options.family and held and options.family != held:
         raise InputError(f"--family={options.family}: the layout {options.to} holds the {held} family alone.")
@@ -269,6 +270,9 @@ def _probabilities(outputs: dict[str, np.ndarray], names: set[str]) -> dict[str,
         ("mlm_logits", "masked-LM head"),
         ("sop_logits", "sentence-order head"),
         ("logits", "classifier"),
+        ("logits", "span head"),
+        ("logits", "tagging head"),
+        ("transitions", "tagging head"),
     ):
         if head in heads and key in outputs and outputs[key].shape[-1] == 1:  # a number, of which all is to be compared
             kept[f"answers of the {head}"] = outputs[key]

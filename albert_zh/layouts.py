@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -14,6 +14,7 @@ import keras
 from albert_zh.config import AlbertConfig
 from albert_zh.convert import huggingface, keras_file, savedmodel, tensorflow1, tensorflow2
 from albert_zh.convert.families import as_family
+from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError, atomic_folder, atomic_writer
 from albert_zh.locate import CHECKPOINT
 from albert_zh.text.huggingface import write_tokenizer_files
@@ -101,6 +102,7 @@ def write_model(
         layout: a name of ``LAYOUTS``.
         names: the arrays to write, by TF1 name; left out, all.
     """
+    LAYOUTS[layout].check_heads(layout, variable_names(model) if names is None else names)
     LAYOUTS[layout].write(model, Path(folder), names, companions)
 
 
@@ -157,19 +159,32 @@ class Layout:
         write: function of model, folder, TF1 names of the arrays (None: all) and companions.
         family: the only one it holds; empty: both.
         refusal: says of a config of that family why the layout cannot hold its model; "" where it can.
+        lacks: beginnings of the TF1 names that have no place in it, and what they belong to.
     """
 
     write: Callable[[keras.Model, Path, Names, Companions], None]
     family: str = ""
     refusal: Callable[[AlbertConfig], str] = lambda _: ""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+
+    def check_heads(self, name: str, names: Iterable[str]) -> None:
+        """Raises InputError where one of the arrays has no place in the layout, called ``name``."""
+        for begin, head in self.lacks.items():
+            if any(each.startswith(begin) for each in names):
+                raise InputError(
+                    f"the layout {name} cannot hold the {head} of this model. Use tf1 or keras, which hold everything."
+                )
+
+
+_TOKEN_HEADS = {"cls/squad/": "span head", "cls/tagging/": "tagging head"}
 
 
 LAYOUTS = {
     "tf1": Layout(_write_tf1),
-    "tf2": Layout(_write_tf2, "google", tensorflow2.refusal),
-    "huggingface": Layout(_write_huggingface, "google", huggingface.refusal),
+    "tf2": Layout(_write_tf2, "google", tensorflow2.refusal, _TOKEN_HEADS),
+    "huggingface": Layout(_write_huggingface, "google", huggingface.refusal, {"cls/tagging/crf/": "CRF"}),
     "keras": Layout(_write_keras),
-    "savedmodel": Layout(_write_savedmodel),
+    "savedmodel": Layout(_write_savedmodel, lacks=_TOKEN_HEADS),
 }
 
 

@@ -20,8 +20,18 @@ import safetensors.numpy
 
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.torch_file import read_arrays
-from albert_zh.convert.weights import CLASSIFIER_KERNEL, Stored, arrays_of, block_scope, heads_in
-from albert_zh.files import InputError, umask, write_json
+from albert_zh.convert.weights import (
+    CLASSIFIER_KERNEL,
+    SPAN_BIAS,
+    SPAN_KERNEL,
+    TAGGER_BIAS,
+    TAGGER_KERNEL,
+    Stored,
+    arrays_of,
+    block_scope,
+    heads_in,
+)
+from albert_zh.files import InputError, read_json, umask, write_json
 
 #: Weights files, the one preferred first.
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -40,7 +50,12 @@ _REST = (
     ("sop_classifier.classifier.bias", "cls/seq_relationship/output_bias"),
     ("classifier.weight", "output_weights"),
     ("classifier.bias", "output_bias"),
+    ("qa_outputs.weight", SPAN_KERNEL),
+    ("qa_outputs.bias", SPAN_BIAS),
 )
+#: The head of a model for tokens has the names of one for sequences; config.json tells them apart.
+_OF_TOKENS = {"classifier.weight": TAGGER_KERNEL, "classifier.bias": TAGGER_BIAS}
+_TOKEN_CLASSIFIER = "AlbertForTokenClassification"
 _BLOCK = (
     ("attention.query", "attention_1/self/query"),
     ("attention.key", "attention_1/self/key"),
@@ -71,9 +86,9 @@ def _parts(theirs: str, ours: str) -> list[tuple[str, str]]:
     return [(f"{theirs}.weight", f"{ours}/{parts[0]}"), (f"{theirs}.bias", f"{ours}/{parts[1]}")]
 
 
-def _table(blocks: Iterable[tuple[int, int]]) -> dict[str, str]:
-    """Their name to TF1 name, for a network of these (group, block in it)."""
-    pairs = list(_REST)
+def _table(blocks: Iterable[tuple[int, int]], tokens: bool) -> dict[str, str]:
+    """Their name to TF1 name, for a network of these (group, block in it); ``tokens``: its classifier tags tokens."""
+    pairs = [(theirs, _OF_TOKENS.get(theirs, ours) if tokens else ours) for theirs, ours in _REST]
     for group, block in blocks:
         scope = block_scope("google", group, block)
         begin = f"albert.encoder.albert_layer_groups.{group}.albert_layers.{block}"
@@ -110,7 +125,8 @@ def open_stored(file: str | os.PathLike[str]) -> Stored:
 
     standard = _by_standard_name(shapes, file)
     blocks = {(int(found[1]), int(found[2])) for name in standard if (found := _IN_BLOCK.match(name))}
-    held = {ours: theirs for theirs, ours in _table(sorted(blocks)).items() if theirs in standard}
+    table = _table(sorted(blocks), _tags_tokens(file.with_name("config.json")))
+    held = {ours: theirs for theirs, ours in table.items() if theirs in standard}
     copies = [name for name in _COPIES if name in standard and _COPIES[name] in standard]
     used = {*held.values(), *copies, *_TABLES}
     if not blocks:
@@ -146,6 +162,14 @@ def open_stored(file: str | os.PathLike[str]) -> Stored:
         read=read,
         foreign=tuple(sorted(standard[name] for name in standard if name not in used)),
     )
+
+
+def _tags_tokens(config: Path) -> bool:
+    """Whether the config beside the weights says that the classifier is one of tokens."""
+    with contextlib.suppress(InputError):  # what is wrong with it is said where it is read for good
+        values = read_json(config) if config.is_file() else {}
+        return isinstance(values, dict) and values.get("architectures") == [_TOKEN_CLASSIFIER]
+    return False
 
 
 @contextlib.contextmanager
@@ -249,7 +273,7 @@ def write(
         raise InputError(f"the Hugging Face layout cannot hold this model: {reason}.")
     arrays = arrays_of(model, names)
     blocks = [(group, block) for group in range(config.num_hidden_groups) for block in range(config.inner_group_num)]
-    table = {ours: theirs for theirs, ours in _table(blocks).items()}
+    table = {ours: theirs for theirs, ours in _table(blocks, TAGGER_KERNEL in arrays).items()}
     tensors = {
         table[name]: np.ascontiguousarray(array.T if name.endswith("/kernel") else array)
         for name, array in arrays.items()
@@ -276,8 +300,10 @@ def config_json(
     """
     heads = heads_in(shapes)
     labels: dict[str, Any] = {}
-    if "classifier" in heads:
-        architecture, classes = "AlbertForSequenceClassification", shapes[CLASSIFIER_KERNEL][0]
+    if heads.keys() & {"classifier", "tagging head"}:
+        tags = "tagging head" in heads
+        architecture = _TOKEN_CLASSIFIER if tags else "AlbertForSequenceClassification"
+        classes = shapes[TAGGER_KERNEL if tags else CLASSIFIER_KERNEL][0]
         # Never left out: of a config without them transformers makes a classifier of two classes.
         label_names = list(label_names) or [f"LABEL_{number}" for number in range(classes)]
         if len(set(label_names)) != classes or len(label_names) != classes:
@@ -289,6 +315,8 @@ def config_json(
             "id2label": {str(number): name for number, name in enumerate(label_names)},
             "label2id": {name: number for number, name in enumerate(label_names)},
         }
+    elif "span head" in heads:
+        architecture = "AlbertForQuestionAnswering"
     elif "masked-LM head" in heads:
         architecture = "AlbertForPreTraining" if "sentence-order head" in heads else "AlbertForMaskedLM"
     else:

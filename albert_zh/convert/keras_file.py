@@ -17,11 +17,22 @@ from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import Stored, to_tf1, variable_names
 from albert_zh.files import InputError, first_line
 from albert_zh.models import parameters
-from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
+from albert_zh.models.heads import AlbertForChoice, AlbertForClassification, AlbertForPretraining, AlbertModel
 from albert_zh.models.parameters import FLOAT32_BYTES
+from albert_zh.models.token_heads import AlbertForSpan, AlbertForTagging
 
 FILE = "model.keras"
-_CLASSES = {f"albert_zh>{kind.__name__}": kind for kind in (AlbertForPretraining, AlbertForClassification, AlbertModel)}
+_KINDS = (
+    AlbertForPretraining,
+    AlbertForClassification,
+    AlbertForChoice,
+    AlbertForSpan,
+    AlbertForTagging,
+    AlbertModel,
+)
+_CLASSES = {f"albert_zh>{kind.__name__}": kind for kind in _KINDS}
+#: What the constructors take.
+_GIVEN = ("config", "seed", "num_classes", "num_tags", "crf")
 _WEIGHTS = "model.weights.h5"
 _LARGEST_CONFIG = 1 << 20
 #: How many times smaller a file can be packed by deflate at most.
@@ -62,9 +73,9 @@ def open_stored(file: str | os.PathLike[str]) -> Stored:
                 f"{file}: holds a {about.get('registered_name') or about.get('class_name')!r}, not a model of "
                 "albert_zh. Give a file written by albert-zh convert --to keras."
             )
-        given = {key: value for key, value in about["config"].items() if key in ("config", "seed", "num_classes")}
+        given = {key: value for key, value in about["config"].items() if key in _GIVEN}
         config = AlbertConfig.from_dict(given["config"], where=f"{file}: config.json")
-        _check_size(file, config, given.get("num_classes", 0), claimed)
+        _check_size(file, config, given.get("num_classes") or given.get("num_tags", 0), claimed)
         model = kind(**{**given, "config": config})
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file.") from error

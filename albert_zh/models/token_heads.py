@@ -74,11 +74,11 @@ class AlbertForTagging(AlbertModelBase):
         hidden = self.dropout(outputs["sequence_output"], training=training)
         scores = self.tagger(ops.cast(hidden, "float32"))  # (B, L, H) -> (B, L, C)
         outputs = _answered(outputs, scores, heads_only)
-        return outputs | self.chain() if self.chain else outputs
+        return outputs | self.chain.arrays() if self.chain else outputs
 
     def decoding_weights(self):
         """What is needed beside ``logits`` to find the best tags: the arrays of the chain, by name."""
-        return {name: ops.convert_to_numpy(value) for name, value in self.chain().items()} if self.chain else {}
+        return {name: ops.convert_to_numpy(value) for name, value in self.chain.arrays().items()} if self.chain else {}
 
     def get_config(self):
         return {**super().get_config(), "num_tags": self.num_tags, "crf": self.crf}
@@ -96,7 +96,8 @@ class Chain(keras.layers.Layer):
         self.scores = {name: self.add_weight(shape, initializer="zeros", name=name) for name, shape in shapes.items()}
         self.built = True
 
-    def call(self):
+    def arrays(self):
+        """The scores as tensors, by name."""
         return {name: ops.convert_to_tensor(weight) for name, weight in self.scores.items()}
 
 
