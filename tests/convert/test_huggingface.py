@@ -343,9 +343,9 @@ def test_a_head_that_is_not_tied_is_refused(copy, folder_of, tensors):
 
 
 def test_arrays_of_no_albert_are_listed(folder_of, tensors, loaded):
-    more = {"qa_outputs.weight": np.zeros((2, 48), np.float32), "albert.adapter.bias": np.zeros(3, np.float32)}
+    more = {"ner_outputs.weight": np.zeros((2, 48), np.float32), "albert.adapter.bias": np.zeros(3, np.float32)}
     model, report = load(find(folder_of(tensors | more)))
-    assert report.unused == ("albert.adapter.bias", "qa_outputs.weight")
+    assert report.unused == ("albert.adapter.bias", "ner_outputs.weight")
     assert_same_weights(model, loaded)
 
 
