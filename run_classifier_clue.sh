@@ -9,27 +9,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/scripts/common.sh"
 
-sample=false model=false
-for word in "$@"; do
-  case "$word" in
-    -h | --help)
-      sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
-      exit 0
-      ;;
-    --sample | --sample=true | --sample=True) sample=true ;;
-    --model | --model=* | --model_dir* | --model-dir* | --init_checkpoint* | --init-checkpoint*) model=true ;;
-  esac
-done
-
-ensure_environment
-start=()
-if "$sample" && ! "$model"; then
-  if [[ -d "$ROOT/quickstart_output/pretrained" ]]; then
-    start=(--model="$ROOT/quickstart_output/pretrained")
-  else
-    say "No pretrained model is here (bash quickstart.sh makes one): starting from random weights, expect little."
-    start=(--model=none --bert_config_file="$ROOT/albert_config/albert_config_nano_google.json"
-      --vocab_file="$ROOT/albert_config/vocab.txt")
-  fi
-fi
-exec "$PYTHON" -m albert_zh clue ${start[@]+"${start[@]}"} "$@"
+run_suite "${BASH_SOURCE[0]}" -- "$@"

@@ -100,3 +100,36 @@ show_downloads() {
     fi
   done
 }
+
+# run_suite SCRIPT FLAG… -- WORD…: albert-zh clue with a script's own flags and the words a user gave, which win.
+# Shows the head of SCRIPT for --help; --sample without a model starts from what this checkout holds.
+run_suite() {
+  local script="$1" own=() sample=false model=false word
+  shift
+  while [[ "$1" != -- ]]; do
+    own+=("$1")
+    shift
+  done
+  shift
+  for word in "$@"; do
+    case "$word" in
+      -h | --help)
+        sed -n '2,/^set /{s/^# \{0,1\}//p;}' "$script"
+        exit 0
+        ;;
+      --sample | --sample=true | --sample=True) sample=true ;;
+      --model | --model=* | --model_dir* | --model-dir* | --init_checkpoint* | --init-checkpoint*) model=true ;;
+    esac
+  done
+  ensure_environment
+  if "$sample" && ! "$model"; then
+    if [[ -d "$ROOT/quickstart_output/pretrained" ]]; then
+      own+=(--model="$ROOT/quickstart_output/pretrained")
+    else
+      say "No pretrained model is here (bash quickstart.sh makes one): starting from random weights, expect little."
+      own+=(--model=none --bert_config_file="$ROOT/albert_config/albert_config_nano_google.json"
+        --vocab_file="$ROOT/albert_config/vocab.txt")
+    fi
+  fi
+  exec "$PYTHON" -m albert_zh clue ${own[@]+"${own[@]}"} "$@"
+}

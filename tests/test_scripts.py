@@ -145,6 +145,30 @@ def test_lcqmc_without_a_network_stops_with_the_screen_of_the_download(stage):
     assert len(stage.calls) == 1
 
 
+def test_the_suites_differ_in_their_benchmark_alone_and_what_the_user_typed_wins(stage):
+    for script, own in (
+        ("run_classifier_clue.sh", []),
+        ("run_glue.sh", ["--benchmark=glue", "--model=albert_base_v2", "--output_dir=./output/glue"]),
+    ):
+        assert stage.run(script, "rte", "--model=x").returncode == 0
+        assert stage.calls == [["-m", "albert_zh", "clue", *own, "rte", "--model=x"]]
+        done = stage.run(script, "--sample")
+        assert "starting from random weights" in done.stderr
+        (call,) = stage.calls
+        assert call[3 : 4 + len(own)] == [*own, "--model=none"]
+        assert call[-1] == "--sample"
+        pretrained = stage.root / "quickstart_output" / "pretrained"
+        pretrained.mkdir(parents=True)
+        assert stage.run(script, "--sample").returncode == 0
+        assert f"--model={pretrained}" in stage.calls[0]
+        pretrained.rmdir()
+        pretrained.parent.rmdir()
+        done = stage.run(script, "--help")
+        assert f"bash {script} --sample" in done.stdout
+        assert "set -euo" not in done.stdout
+        assert not stage.calls
+
+
 @pytest.mark.parametrize("form", ["{}={}", "{} {}"])
 def test_lcqmc_takes_folders_of_one_s_own(stage, form):
     words = [word for flag in ("--data_dir", "--model_dir") for word in form.format(flag, stage.elsewhere).split()]

@@ -54,8 +54,8 @@ def fetch(row: Model | Dataset, home: Path, wait: Callable[[float], None] = time
         return root
     if not row.downloads:
         raise InputError(
-            f"{row.name}: no public address is known. Put its files ({_listed(row)}) in\n"
-            f"  {folder}\nor give their folder."
+            f"{row.name}: no public address is known{f' ({row.note})' if row.note else ''}. Put its files "
+            f"({_listed(row)}) in\n  {folder}\nor give their folder: {_flag_of(row)} DIR."
         )
     say(f"{row.name}: licence {row.licence}{'; ' + row.note if row.note else ''}")
     lock = home / "locks" / f"{folder.name}.lock"
@@ -120,8 +120,11 @@ def _unpack_all(row: Model | Dataset, files: list[Fetched], folder: Path) -> Non
         )
 
 
+def _flag_of(row: Model | Dataset) -> str:
+    return "--model_dir" if isinstance(row, Model) else "--data_dir"
+
+
 def _what_to_do(row: Model | Dataset, folder: Path, failures: list[tuple[Download, str]]) -> str:
-    flag = "--model_dir" if isinstance(row, Model) else "--data_dir"
     lines = [f"{row.name} could not be downloaded. Fetch by other means:"]
     for download, reason in failures:
         addresses = addresses_of(download)
@@ -133,7 +136,7 @@ def _what_to_do(row: Model | Dataset, folder: Path, failures: list[tuple[Downloa
         lines += [f"  what went wrong: {reason}"]
     lines += [
         "Then run the same command again; half-fetched files are gone on with.",
-        f"Or unpack it anywhere ({_listed(row)}) and give that folder: {flag} DIR.",
+        f"Or unpack it anywhere ({_listed(row)}) and give that folder: {_flag_of(row)} DIR.",
     ]
     return "\n".join(lines)
 

@@ -19,6 +19,7 @@ from albert_zh.report.content import (
     baseline_scores,
     finetuning_charts,
     pretraining_charts,
+    printed_score,
     sweep_charts,
     task_report,
 )
@@ -188,10 +189,11 @@ def _task(shown: FinetunedFolder, compared: list[tuple[str, FinetunedFolder]]) -
             (shown.settings["learning_rate"], metrics["dev"][task.main_metric]),
             task.main_metric,
         )
-    notes = ()
+    further = task.further_dev(shown.settings["data_dir"])
+    notes = tuple(_further_dev(split, task, metrics[split]) for split in further if split in metrics)
     if "best_step" in metrics:
         best, steps = metrics["best_step"], metrics["steps"]
-        notes = (
+        notes += (
             f"保留第 {best:,} 步（共 {steps:,} 步），由开发集选出。 "
             f"Update {best:,} of {steps:,} was kept, chosen by dev alone.",
         )
@@ -206,6 +208,13 @@ def _task(shown: FinetunedFolder, compared: list[tuple[str, FinetunedFolder]]) -
         compared=tuple((name, _dev_score(other, shown)) for name, other in compared if other.task.name == task.name),
         notes=notes,
     )
+
+
+def _further_dev(split: str, task: Task, scores: dict[str, float]) -> str:
+    low, value, high = (
+        printed_score(scores[f"{task.main_metric}{end}"], task.main_metric) for end in ("_low", "", "_high")
+    )
+    return f"{split}: {task.main_metric} {value} ({low}–{high}), {scores['rows']:,.0f} rows."
 
 
 def _dev_score(other: FinetunedFolder, shown: FinetunedFolder) -> float:

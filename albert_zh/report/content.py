@@ -11,11 +11,9 @@ import numpy as np
 
 from albert_zh.report.charts import Chart, Curve, ReferenceLine
 from albert_zh.tasks.classification import ClassificationTask
+from albert_zh.tasks.metrics import CORRELATIONS
 from albert_zh.tasks.regression import RegressionTask
 from albert_zh.tasks.task import PublishedScore, Task, Told
-
-#: Metrics from -1 to 1; the others are shares.
-CORRELATIONS = ("pearson", "spearman", "matthews")
 
 
 @dataclass(frozen=True)
@@ -268,7 +266,7 @@ def task_report(
         breakdown=task.breakdown(dev_predictions, dev),
         mistakes=tuple(hard(place) for place in mistakes),
         uncertain=tuple(hard(place) for place in uncertain),
-        notes=(*notes, *(_number_notes(scores) if isinstance(task, RegressionTask) else ())),
+        notes=(*notes, *_further_scores(task, scores)),
     )
 
 
@@ -276,8 +274,23 @@ def _score(scores: dict[str, float], metric: str) -> Score:
     return Score(scores[metric], scores[f"{metric}_low"], scores[f"{metric}_high"], int(scores["rows"]))
 
 
-def _number_notes(scores: dict[str, float]) -> tuple[str, ...]:
-    return (f"Dev: Pearson {scores['pearson']:.4f}, Spearman {scores['spearman']:.4f}, MSE {scores['mse']:.4g}.",)
+def _further_scores(task: Task, scores: dict[str, float]) -> tuple[str, ...]:
+    """What is known of dev beside the main metric and what a confusion matrix shows."""
+    if isinstance(task, RegressionTask):
+        return (f"Dev: Pearson {scores['pearson']:.4f}, Spearman {scores['spearman']:.4f}, MSE {scores['mse']:.4g}.",)
+    if isinstance(task, ClassificationTask) and task.more_metrics:
+        names = ("accuracy", *task.more_metrics)
+        return (f"Dev: {', '.join(f'{name} {printed_score(scores[name], name)}' for name in names)}.",)
+    return ()
+
+
+def printed_score(value: float, metric: str) -> str:
+    """A score as the page prints it: a correlation as a number, a share in percent.
+
+    >>> printed_score(0.714, "matthews"), printed_score(0.909, "accuracy")
+    ('0.714', '90.9%')
+    """
+    return f"{value:.3f}" if metric in CORRELATIONS else f"{value:.1%}"
 
 
 def verdict(task: TaskReport) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from albert_zh.files import atomic_writer
 from albert_zh.report.charts import escaped, figures
-from albert_zh.report.content import BaselineScore, HardRow, Report, Table, TaskReport, verdict
+from albert_zh.report.content import BaselineScore, HardRow, Report, Table, TaskReport, printed_score, verdict
 from albert_zh.report.style import STYLE
 from albert_zh.tasks import metrics
 
@@ -81,25 +81,25 @@ def _scores(tasks: Sequence[TaskReport]) -> str:
     for task in tasks:
         baselines = {baseline.name: baseline for baseline in task.baselines}
         tested = [row for row in task.published if row.test is not None]
-        published = f"{tested[0].model} {_percent(tested[0].test)}" if tested else ""
+        published = f"{tested[0].model} {printed_score(tested[0].test, task.metric)}" if tested else ""
         rows.append(
             [
                 task.name,
-                _percent(task.dev.value),
-                f"{task.dev.low * 100:.1f}–{task.dev.high * 100:.1f}",
-                _percent(task.test and task.test.value),
+                printed_score(task.dev.value, task.metric),
+                "–".join(printed_score(end, task.metric).rstrip("%") for end in (task.dev.low, task.dev.high)),
+                printed_score(task.test.value, task.metric) if task.test else "",
                 _percent(task.macro_f1),
-                *(_dev_and_test(baselines.get(name)) for name in names),
+                *(_dev_and_test(baselines.get(name), task.metric) for name in names),
                 published,
             ]
         )
     filled = [column for column in range(len(head)) if column < 2 or any(row[column] for row in rows)]
     table = _table([head[column] for column in filled], [[row[column] or "—" for column in filled] for row in rows])
     how = _how_to_read(
-        "红条是本模型在开发集上的准确率（回归任务是相关系数），横线是它的 95% 区间；灰条是不用模型的平凡基线，"
+        "红条是本模型在开发集上的准确率（或所写的指标），横线是它的 95% 区间；灰条是不用模型的平凡基线，"
         "区间压到灰条，差别就可能出于偶然。蓝条是对比的另一次训练；空心条是已发表成绩，在完整数据集上测得，行不同，"
         "只供参照。模型由开发集选出，测试集从未参与选择。",
-        "The red bar is this model's dev accuracy (of numbers, the correlation), the line on it its 95% interval; grey "
+        "The red bar is this model's dev accuracy, or the score named, the line on it its 95% interval; grey "
         "bars are trivial rules without a model: where the interval reaches one, the lead may be chance. Blue is "
         "another run; hollow a published score, on the whole data set: other rows, for orientation only. The model was "
         "chosen on dev; test was never used to choose. Baselines in the table: dev / test.",
@@ -115,11 +115,13 @@ def _score_card(task: TaskReport) -> str:
     for published in [row for row in task.published if row.test or row.dev][:2]:
         split, value = ("test", published.test) if published.test is not None else ("dev", published.dev)
         bars.append((f"{published.model}, {split}", value, "published", None))
+    value = printed_score(task.dev.value, task.metric)
+    unit = "%" * value.endswith("%")
     return (
         f'<article class="card"><h3>{escaped(task.name)}</h3><p class="about">{escaped(task.about)}</p>'
-        f'<p class="big">{task.dev.value * 100:.1f}<small>% dev{_other_metric(task)}</small></p>'
+        f'<p class="big">{value.removesuffix("%")}<small>{unit} dev{_other_metric(task)}</small></p>'
         f'<p class="verdict {level}">{chinese}<span lang="en">{english}</span></p>'
-        f'<div class="bars">{"".join(_bar(*bar) for bar in bars)}</div></article>'
+        f'<div class="bars">{"".join(_bar(*bar, task.metric) for bar in bars)}</div></article>'
     )
 
 
@@ -128,7 +130,7 @@ def _other_metric(task: TaskReport) -> str:
     return "" if task.metric == "accuracy" else f" {escaped(task.metric)}"
 
 
-def _bar(name: str, value: float, kind: str, interval: tuple[float, float] | None) -> str:
+def _bar(name: str, value: float, kind: str, interval: tuple[float, float] | None, metric: str) -> str:
     whisker = ""
     if interval:
         low, high = (100 * edge for edge in interval)
@@ -137,7 +139,7 @@ def _bar(name: str, value: float, kind: str, interval: tuple[float, float] | Non
     return (
         f'<span class="name">{escaped(name)}</span><span class="track">'
         f'<i class="fill {kind}" style="width:{100 * max(value, 0.0):.1f}%"></i>{whisker}</span>'
-        f'<span class="value">{_percent(value)}</span>'
+        f'<span class="value">{printed_score(value, metric)}</span>'
     )
 
 
@@ -171,7 +173,10 @@ def _task(task: TaskReport, ids: Iterator[int]) -> str:
     if about:
         parts.append(f'<p class="note">{escaped(" · ".join(about))}</p>')
     parts.append(figures(task.charts, ids))
-    rules = [f"{row.name} {_percent(row.dev)}" + (f": {row.rule}" if row.rule else "") for row in task.baselines]
+    rules = [
+        f"{row.name} {printed_score(row.dev, task.metric)}" + (f": {row.rule}" if row.rule else "")
+        for row in task.baselines
+    ]
     notes = "".join(f"<li>{escaped(note)}</li>" for note in (*rules, *task.notes))
     if notes:
         parts.append(f'<ul class="note">{notes}</ul>')
@@ -302,10 +307,10 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}%"
 
 
-def _dev_and_test(baseline: BaselineScore | None) -> str:
+def _dev_and_test(baseline: BaselineScore | None, metric: str) -> str:
     if baseline is None:
         return ""
-    return _percent(baseline.dev) + ("" if baseline.test is None else f" / {_percent(baseline.test)}")
+    return " / ".join(printed_score(value, metric) for value in (baseline.dev, baseline.test) if value is not None)
 
 
 def _how_to_read(chinese: str, english: str) -> str:

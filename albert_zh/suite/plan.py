@@ -11,7 +11,7 @@ from albert_zh.files import InputError
 from albert_zh.hub.catalog import DATASETS
 from albert_zh.hub.download import default_home, fetch
 from albert_zh.suite.options import SuiteOptions
-from albert_zh.tasks import TASKS, Task, get_task
+from albert_zh.tasks import TASKS, Task, get_task, glue
 from albert_zh.terminal import aligned
 from albert_zh.training.options import FinetuneOptions
 from albert_zh.training.probe import measure_rows
@@ -19,6 +19,10 @@ from albert_zh.training.sweep import rates_of
 
 #: The sentence tasks of the CLUE leaderboard.
 CLUE = ("afqmc", "tnews", "iflytek", "ocnli", "cmnli", "cluewsc2020", "csl")
+#: Those of the GLUE leaderboard.
+GLUE = tuple(task.name for task in glue.GLUE)
+#: Benchmark to its tasks and the name of the archive its leaderboard takes.
+BENCHMARKS = {"clue": (CLUE, "submit.zip"), "glue": (GLUE, "glue_submit.zip")}
 #: The rows written for this project, in the checkout this code lies in.
 SAMPLES = Path(__file__).parents[2] / "data"
 #: Looks at dev in an epoch of the default, and how much cheaper a token is there than in an update.
@@ -71,16 +75,15 @@ class Job:
         return self.runs * (_FIXED_SECONDS + (training + looking) / speed)
 
 
-def task_names(given: Sequence[str]) -> tuple[str, ...]:
-    """The tasks asked for, each once: the leaderboard's without any, every one of the table for "all".
+def task_names(given: Sequence[str], benchmark: str = "clue") -> tuple[str, ...]:
+    """The tasks asked for, each once: the benchmark's without any, every one of the table for "all", and those of a
+    benchmark for its name.
 
     Raises:
         InputError: there is no task of a name.
     """
-    if not given:
-        return CLUE
-    every = [task.name for task in TASKS.values()]
-    names = [name for word in given for name in (every if word == "all" else [word])]
+    groups = {"all": [task.name for task in TASKS.values()]} | {name: own for name, (own, _) in BENCHMARKS.items()}
+    names = [name for word in given or [benchmark] for name in groups.get(word.lower(), [word])]
     return tuple(dict.fromkeys(get_task(name).name for name in names))
 
 
@@ -105,7 +108,7 @@ def make_job(name: str, options: SuiteOptions, model: str, alone: bool) -> Job:
         init_checkpoint=model,
         do_train=True,
         do_eval=True,
-        do_predict=any(task.has(split, data) for split in task.files if split not in ("train", "dev")),
+        do_predict=bool(task.tests(data)),
         sweep=True,
         processes=1,  # those of the suite run it, if there are any
         overwrite=not options.resume,
@@ -133,6 +136,9 @@ def _data(task: Task, options: SuiteOptions, alone: bool) -> Path:
     folder = Path(options.data_dir)
     if (folder / task.name).is_dir():
         return folder / task.name
+    for child in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if child.is_dir() and TASKS.get(child.name.lower()) is task:  # as published: CoLA, STS-B
+            return child
     if alone and task.has("train", folder):
         return folder
     raise InputError(f"{folder}: no folder {task.name} in it, with the files of that task. Put them there.")
@@ -143,7 +149,7 @@ def table(jobs: Sequence[Job], speed: float) -> str:
     head = ("task", "train", "dev", "test", "length", "batch", "rates", "seeds", "updates", "about")
     body = []
     for job in jobs:
-        tests = sum(count for split, count in job.rows.items() if split not in ("train", "dev"))
+        tests = sum(count for split, count in job.rows.items() if split.startswith("test"))
         body.append(
             (
                 job.task.name,

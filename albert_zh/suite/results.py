@@ -11,6 +11,7 @@ from typing import Any
 from albert_zh.files import atomic_writer, write_json
 from albert_zh.report.content import Table
 from albert_zh.suite.plan import Job, duration
+from albert_zh.tasks.metrics import CORRELATIONS
 
 _COLUMNS = "task rate seed metric dev best_step steps stopped_after seconds memory_mb folder".split()
 
@@ -31,17 +32,26 @@ class Result:
         return Path(self.job.options.output_dir)
 
     @property
+    def further_dev(self) -> tuple[str, ...]:
+        """Splits beside dev that were scored as it was."""
+        return self.job.task.further_dev(self.job.options.data_dir)
+
+    @property
     def above_baselines(self) -> bool:
         """Whether dev is above the best trivial baseline, beyond its 95% interval."""
-        best = max(self.metrics["baselines"].get("dev", {}).values(), default=0.0)
-        return self.metrics["dev"][f"{self.metric}_low"] > best
+        return self.is_above("dev")
+
+    def is_above(self, split: str) -> bool:
+        """The same of a split."""
+        best = max(self.metrics["baselines"].get(split, {}).values(), default=0.0)
+        return self.metrics[split][f"{self.metric}_low"] > best
 
     def summary(self) -> dict[str, Any]:
         """What ``results.json`` says of the task."""
         task, metrics = self.job.task, self.metrics
         return {
             "metric": self.metric,
-            "dev": metrics["dev"],
+            **{split: metrics[split] for split in ("dev", *self.further_dev)},
             "seeds": metrics["seeds"],
             "baselines": metrics["baselines"].get("dev", {}),
             "above_baselines": self.above_baselines,
@@ -73,24 +83,17 @@ def write_results(folder: Path, results: Sequence[Result], failures: dict[str, s
 
 
 def overview(results: Sequence[Result], failures: dict[str, str]) -> Table:
-    """One row a task: the score beside what needs no model and what was published."""
+    """One row a task, and one for each further dev split: the score beside what needs no model and what was
+    published."""
     rows: list[tuple[str, ...]] = []
     for result in results:
         task, metrics = result.job.task, result.metrics
         seeds, shown = metrics["seeds"], task.shown
         spread = f"{shown(seeds['mean'])} ± {shown(seeds['deviation'])} ({seeds['runs']})" if seeds["runs"] > 1 else "–"
-        best = max(metrics["baselines"].get("dev", {}).values(), default=None)
-        rows.append(
-            (
-                task.name,
-                shown(metrics["dev"][result.metric]),
-                spread,
-                "–" if best is None else shown(best),
-                "是 yes" if result.above_baselines else "否 no",
-                _published(task),
-                duration(sum(trial["seconds"] for trial in metrics["trials"] if "seconds" in trial)),
-            )
-        )
+        seconds = duration(sum(trial["seconds"] for trial in metrics["trials"] if "seconds" in trial))
+        rows.append((task.name, *_beside_baseline(result, "dev", spread), _published(task), seconds))
+        for split in result.further_dev:
+            rows.append((f"{task.name} {split}", *_beside_baseline(result, split, "–"), "–", "–"))
     rows += [(name, "未完成 failed", *["–"] * 5) for name in failures]
     head = (
         "任务 task",
@@ -104,10 +107,26 @@ def overview(results: Sequence[Result], failures: dict[str, str]) -> Table:
     return Table("各任务成绩 Scores of all tasks", head, tuple(rows))
 
 
+def _beside_baseline(result: Result, split: str, spread: str) -> tuple[str, str, str, str]:
+    """Score, spread, best trivial baseline, and whether the score is clearly above it."""
+    shown = result.job.task.shown
+    best = max(result.metrics["baselines"].get(split, {}).values(), default=None)
+    return (
+        shown(result.metrics[split][result.metric]),
+        spread,
+        "–" if best is None else shown(best),
+        "是 yes" if result.is_above(split) else "否 no",
+    )
+
+
 def _published(task) -> str:
+    def printed(value: float | None) -> str:
+        if value is None:
+            return "–"
+        return f"{value:.3f}" if task.main_metric in CORRELATIONS else f"{100 * value:.1f}"
+
     def one(score) -> str:
-        values = ["–" if value is None else f"{100 * value:.1f}" for value in (score.dev, score.test)]
-        return f"{score.model} {'/'.join(values)}"
+        return f"{score.model} {printed(score.dev)}/{printed(score.test)}"
 
     return "; ".join(one(score) for score in task.published if "tiny" in score.model or "base" in score.model) or "–"
 

@@ -42,7 +42,7 @@ def run(options: SuiteOptions) -> list[Result]:
 
 
 def _run(options: SuiteOptions, pool: Pool | None) -> list[Result]:
-    names = plan.task_names(options.tasks)
+    names = plan.task_names(options.tasks, options.benchmark)
     model = _model(options)
     jobs, failures = [], {}
     for name in names:
@@ -128,23 +128,25 @@ def _finish(folder: Path, results: Sequence[Result], failures: dict[str, str], o
     table = overview(results, failures)
     head = [name.partition(" ")[2] for name in table.header]  # the English half
     print("", *aligned(head, table.rows, left=("task", "published (dev/test)")), sep="\n", flush=True)
-    answers = [
-        Answers(result.job.task, split, result.folder, Path(result.job.options.data_dir))
-        for result in results
-        if result.job.task.submission and result.job.task.name in plan.CLUE
-        for split in result.job.task.submission.files
-        if result.job.task.has(split, result.job.options.data_dir)
-    ]
-    if answers:
-        names = write_submission_zip(folder / "submit.zip", answers)
-        print(f"submission: {folder / 'submit.zip'} ({', '.join(names)})", flush=True)
+    for tasks, archive in plan.BENCHMARKS.values():
+        answers = [
+            Answers(result.job.task, split, result.folder, Path(result.job.options.data_dir))
+            for result in results
+            if result.job.task.submission and result.job.task.name in tasks
+            for split in result.job.task.submission.files
+            if result.job.task.has(split, result.job.options.data_dir)
+        ]
+        if answers:
+            packed = write_submission_zip(folder / archive, answers)
+            print(f"submission: {folder / archive} ({', '.join(packed)})", flush=True)
     words = " ".join(result.job.task.name for result in results)
+    script = {"clue": "run_classifier_clue.sh", "glue": "run_glue.sh"}[options.benchmark]
     collect.run(
         collect.ReportOptions(
             output_file=str(folder / "report.html"),
             finetuned_dir=tuple(str(result.folder) for result in results),
-            title="CLUE: 各任务成绩 Scores of all tasks",
-            command=(f"再跑一遍 Run again=bash run_classifier_clue.sh {words} --model={options.model}",),
+            title=f"{options.benchmark.upper()}: 各任务成绩 Scores of all tasks",
+            command=(f"再跑一遍 Run again=bash {script} {words} --model={options.model}",),
         ),
         overview=(table, trials_table(results)),
     )

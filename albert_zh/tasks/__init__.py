@@ -11,6 +11,7 @@ from albert_zh.files import InputError
 from albert_zh.tasks.classification import ClassificationTask
 from albert_zh.tasks.cloze import Prompt
 from albert_zh.tasks.custom import custom_from
+from albert_zh.tasks.glue import GLUE, GLUE_ALIASES
 from albert_zh.tasks.readers import JsonLines, TabSeparated
 from albert_zh.tasks.span import SpanTask
 from albert_zh.tasks.submission import Submission
@@ -358,8 +359,8 @@ _TASKS: tuple[Task, ...] = (
 #: Other names users type.
 _ALIASES = {"squad": "squad1", "squad1.1": "squad1", "squad2.0": "squad2", "lcqmc_pair": "lcqmc"}
 
-TASKS: dict[str, Task] = {task.name: task for task in _TASKS}
-TASKS |= {alias: TASKS[name] for alias, name in _ALIASES.items()}
+TASKS: dict[str, Task] = {task.name: task for task in (*_TASKS, *GLUE)}
+TASKS |= {alias: TASKS[name] for alias, name in (_ALIASES | GLUE_ALIASES).items()}
 
 
 def get_task(name: str) -> Task:

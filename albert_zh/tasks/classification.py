@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,10 +39,14 @@ class ClassificationTask(SentenceTask):
             in the log, and kept without gold in the test splits.
         prompt: how the task is asked as a cloze, where it can be.
         cloze: the prompt in the ids of a tokenizer, once the task is asked so; see ``asked_as_cloze``.
+        more_metrics: what ``score`` gives beside the accuracy: "matthews", "f1" (of the label ``positive``).
+        positive: the label that is looked for.
     """
 
     labels: tuple[str, ...]
     main_metric: str = "accuracy"
+    more_metrics: tuple[str, ...] = ()
+    positive: str = ""
     label_names: Mapping[str, str] = field(default_factory=dict)
     names_file: str = ""
     no_gold: tuple[str, ...] = ()
@@ -52,6 +57,8 @@ class ClassificationTask(SentenceTask):
         super().__post_init__()
         if len(set(self.labels)) != len(self.labels) or len(self.labels) < 2:
             raise ValueError(f"{self.name}: labels must be two or more different ones, not {self.labels}.")
+        if self.main_metric not in self._measures:
+            raise ValueError(f"{self.name}: {self.main_metric} is not one of its metrics, {', '.join(self._measures)}.")
 
     @property
     def head(self) -> HeadSpec:
@@ -160,22 +167,38 @@ class ClassificationTask(SentenceTask):
     # 5. Score
 
     def score(self, predictions: Sequence[Prediction], rows: Sequence[Row]) -> dict[str, float]:
-        """``accuracy`` with its 95% bootstrap interval (``accuracy_low``, ``accuracy_high``), ``macro_f1`` and the
-        number of ``rows``; shares, not percent.
+        """``accuracy`` and ``more_metrics``, the main one with its 95% bootstrap interval (``accuracy_low``,
+        ``accuracy_high``), ``macro_f1`` and the number of ``rows``; shares, not percent.
 
         Raises:
             InputError: a row has no gold label.
         """
         matrix = self.confusion(predictions, rows)
-        correct = int(np.diag(matrix).sum())
-        low, high = metrics.accuracy_interval(correct, len(rows))
+        main = self.main_metric
+        if main == "accuracy":
+            low, high = metrics.accuracy_interval(int(np.diag(matrix).sum()), len(rows))
+        else:
+            low, high = metrics.confusion_interval(matrix, self._measures[main])
         return {
-            "accuracy": correct / len(rows),
-            "accuracy_low": low,
-            "accuracy_high": high,
+            **{name: float(measure(matrix)) for name, measure in self._measures.items()},
+            f"{main}_low": low,
+            f"{main}_high": high,
             "macro_f1": metrics.macro_f1(matrix),
             "rows": float(len(rows)),
         }
+
+    @property
+    def _measures(self) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+        """The metrics by name, each a function of confusion matrices (..., C, C)."""
+        measures = {"accuracy": metrics.accuracy}
+        for name in self.more_metrics:
+            if name == "matthews":
+                measures[name] = metrics.matthews
+            elif name == "f1" and self.positive in self.labels:
+                measures[name] = functools.partial(metrics.binary_f1, positive=self.labels.index(self.positive))
+            else:
+                raise ValueError(f"{self.name}: no metric {name!r}; f1 needs one of the labels as the positive one.")
+        return measures
 
     def confusion(self, predictions: Sequence[Prediction], rows: Sequence[Row]) -> np.ndarray:
         """Counts, int64 (C, C): gold label down, predicted label across, both in the order of ``labels``.
@@ -187,14 +210,19 @@ class ClassificationTask(SentenceTask):
         for row in rows:
             if row.label is None:
                 raise InputError(f"{row.where}: no gold label, so there is nothing to score. Score train or dev rows.")
+        return self._confusion([prediction.label for prediction in predictions], rows)
+
+    def _confusion(self, answers: Sequence[str], rows: Sequence[Row]) -> np.ndarray:
         number = {label: place for place, label in enumerate(self.labels)}
         gold = np.array([number[row.label] for row in rows])
-        answers = np.array([number[prediction.label] for prediction in predictions])
-        return metrics.confusion_matrix(gold, answers, len(self.labels))
+        return metrics.confusion_matrix(gold, np.array([number[label] for label in answers]), len(self.labels))
 
     def trivial_baselines(self, train: Sequence[Row], scored: Sequence[Row]) -> tuple[TrivialBaseline, ...]:
         """The majority class and, for pairs, the character overlap; see ``baselines.trivial_baselines``."""
-        return trivial_baselines(train, scored)
+        if self.main_metric == "accuracy":
+            return trivial_baselines(train, scored)
+        measure = self._measures[self.main_metric]
+        return trivial_baselines(train, scored, lambda answers: float(measure(self._confusion(answers, scored))))
 
     # Writing
 

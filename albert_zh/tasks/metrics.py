@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+#: Metrics from -1 to 1, which people read as numbers; the others are shares, read as percent.
+CORRELATIONS = ("pearson", "spearman", "matthews")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,57 @@ def macro_f1(confusion: np.ndarray) -> float:
     """Mean of the classes' F1, over the classes that have a gold or a predicted row."""
     present = confusion.sum(axis=0) + confusion.sum(axis=1) > 0
     return float(class_scores(confusion).f1[present].mean()) if present.any() else 0.0
+
+
+def accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Share of the rows answered right, float64 (...), of matrices (..., C, C)."""
+    return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1))
+
+
+def binary_f1(confusion: np.ndarray, positive: int) -> np.ndarray:
+    """F1 of one class against all others, float64 (...), of matrices (..., C, C); 0 where it never occurs."""
+    hits = confusion[..., positive, positive].astype(np.float64)
+    return _share(2 * hits, confusion[..., positive, :].sum(axis=-1) + confusion[..., :, positive].sum(axis=-1))
+
+
+def matthews(confusion: np.ndarray) -> np.ndarray:
+    """Matthews' correlation of gold and answers, -1 to 1, float64 (...), of matrices (..., C, C).
+
+    Matthews 1975 for two classes, for more Gorodkin's R_K (2004), which is the same for two; 0 where all answers, or
+    all gold labels, are one class.
+
+    >>> round(float(matthews(np.array([[6, 2], [1, 3]]))), 4)
+    0.4781
+    """
+    confusion = np.asarray(confusion, np.float64)
+    gold, answers = confusion.sum(axis=-1), confusion.sum(axis=-2)  # (..., C)
+    rows = gold.sum(axis=-1)
+    together = rows * np.trace(confusion, axis1=-2, axis2=-1) - (gold * answers).sum(axis=-1)
+    alone = (rows**2 - (gold**2).sum(axis=-1)) * (rows**2 - (answers**2).sum(axis=-1))
+    return _share(together, np.sqrt(alone))
+
+
+def confusion_interval(
+    confusion: np.ndarray,
+    measure: Callable[[np.ndarray], np.ndarray],
+    seed: int = 0,
+    resamples: int = 10_000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Bootstrap percentile interval (Efron 1979) of what is measured of a confusion matrix, the same for the same seed.
+
+    Drawing as many rows with replacement is a multinomial draw of the cells, so the matrices are drawn directly.
+
+    Args:
+        confusion: counts, int (C, C).
+        measure: of matrices (R, C, C) to values (R,).
+    """
+    rows = int(confusion.sum())
+    if rows < 1:
+        raise ValueError("a confusion matrix without rows has no score.")
+    cells = np.random.default_rng(seed).multinomial(rows, confusion.ravel() / rows, size=resamples)
+    low, high = np.quantile(measure(cells.reshape(resamples, *confusion.shape)), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def accuracy_interval(
@@ -121,7 +176,7 @@ def _numbers(gold: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)
 
 
 def _same_length(gold: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ from albert_zh.tasks import metrics
 from albert_zh.tasks.baselines import TrivialBaseline, regression_baselines
 from albert_zh.tasks.sampling import sampled
 from albert_zh.tasks.sentences import SentenceTask
+from albert_zh.tasks.submission import check_answers, check_rows, write_answers
 from albert_zh.tasks.task import Features, HeadSpec, Row, Told, paired
+
+_DECIMAL = re.compile(r"-?\d+\.\d{3}")
 
 
 @dataclass(frozen=True)
@@ -42,19 +46,18 @@ class RegressionTask(SentenceTask):
     Attributes:
         mean, spread: in training the head learns (number - mean) / spread, so that one learning rate suits any unit;
             afterwards both are folded into its weights, and a finished model answers in the unit of the files.
+        bounds: the least and the greatest number that can be gold; a leaderboard's answers are drawn into them.
     """
 
     main_metric: str = "pearson"
     mean: float = 0.0
     spread: float = 1.0
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def head(self) -> HeadSpec:
         """One output, the number."""
         return HeadSpec(kind="regression", outputs=1, mean=self.mean, spread=self.spread)
-
-    def shown(self, score: float) -> str:
-        return f"{score:.4f}"
 
     # 1. Read
 
@@ -73,6 +76,8 @@ class RegressionTask(SentenceTask):
             raise InputError(
                 f"{where}: {text!r} is not a number, such as 3.5. Fix the row; for labels leave --regression out."
             )
+        if not self.bounds[0] <= float(text) <= self.bounds[1]:
+            raise InputError(f"{where}: {text} is not from {self.bounds[0]:g} to {self.bounds[1]:g}. Fix the row.")
         return text
 
     def sample(self, rows: Sequence[Row], count: int, seed: int) -> list[Row]:
@@ -177,12 +182,30 @@ class RegressionTask(SentenceTask):
         return Told(row.text_a, row.text_b, row.label, prediction.label)
 
     def check_submission(self, folder: str | os.PathLike[str], rows: Sequence[Row], split: str) -> Path:
-        raise InputError(f"{self.name} has no leaderboard file.")
+        path = Path(folder, self.submission.files[split])
+        for where, answer in check_answers(path, self.submission, [row.id for row in rows]):
+            if not _DECIMAL.fullmatch(answer) or not self.bounds[0] <= float(answer) <= self.bounds[1]:
+                raise InputError(f"{where}: {answer!r} is no answer of {self.name}. Predict the test file again.")
+        return path
 
     def write_submission(
-        self, folder: str | os.PathLike[str], rows: Sequence[Row], predictions: Sequence[Any], split: str = "test"
+        self,
+        folder: str | os.PathLike[str],
+        rows: Sequence[Row],
+        predictions: Sequence[NumberPrediction],
+        split: str = "test",
     ) -> Path:
-        raise InputError(f"{self.name} has no leaderboard file. Use the predictions file.")
+        """The leaderboard's file: the numbers within ``bounds``, to three places.
+
+        Raises:
+            InputError: the task has no leaderboard, or the rows are not one test file's in order; nothing is written.
+        """
+        if self.submission is None:
+            raise InputError(f"{self.name} has no leaderboard file. Use the predictions file.")
+        places, ids = [row.where for row in rows], [row.id for row in rows]
+        answers = [f"{np.clip(prediction.value, *self.bounds):.3f}" for prediction in predictions]
+        check_rows(self.submission, split, places, ids, answers)
+        return write_answers(self.submission, folder, split, ids, answers)
 
 
 def _numbers(rows: Sequence[Row]) -> np.ndarray:

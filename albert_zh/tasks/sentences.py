@@ -35,9 +35,11 @@ class SentenceTask(Task):
 
     Attributes:
         reader: how the files are laid out.
+        train_reader: how the training file is, where that differs.
     """
 
     reader: Reader
+    train_reader: Reader | None = None
     kinds: ClassVar[tuple[str, ...]] = ("single", "pair")
 
     def __post_init__(self) -> None:
@@ -61,7 +63,8 @@ class SentenceTask(Task):
         path = self.find(split, data_dir)
         rows: list[Row] = []
         left_out = 0
-        for number, cells in self.reader.cells(path, self.labels):
+        reader = (split == "train" and self.train_reader) or self.reader
+        for number, cells in reader.cells(path, self.labels):
             where = f"{path}:{number}"
             gold = self._gold(cells, where, split)
             if gold is None and not split.startswith("test"):

@@ -53,16 +53,33 @@ def write_label_submission(
     answers: Sequence[str],
     labels: Sequence[str],
 ) -> Path:
-    """Writes the file of one test split and returns its path.
+    """Writes the file of one test split and returns its path; ``answers`` holds the label of each row.
+
+    Raises:
+        InputError: what ``check_rows`` raises, or an answer is not one of ``labels``.
+    """
+    check_rows(submission, split, places, ids, answers)
+    for place, answer in zip(places, answers, strict=True):
+        if answer not in labels:
+            raise InputError(
+                f"{submission.files[split]}: the answer {answer!r} for {place} is not a label of the task."
+            )
+    return write_answers(submission, folder, split, ids, answers)
+
+
+def check_rows(
+    submission: Submission, split: str, places: Sequence[str], ids: Sequence[str | int], answers: Sequence[Any]
+) -> None:
+    """Whether these are all rows of one test split, each with an answer.
 
     Args:
         places: ``file:line`` of each row, which must rise within one file: the order of the test file.
         ids: the id of each row, each once.
-        answers: the label of each row, one of ``labels``.
+        answers: one of each row.
 
     Raises:
         InputError: no file is asked for that split, there are no rows, the counts differ, the rows are not one
-            file's in order, an id comes twice, or an answer is no label.
+            file's in order, or an id comes twice.
     """
     if split not in submission.files:
         raise InputError(
@@ -81,10 +98,6 @@ def write_label_submission(
                 "A submission answers one test file, in its order."
             )
     check_ids(name, places, ids)
-    for place, answer in zip(places, answers, strict=True):
-        if answer not in labels:
-            raise InputError(f"{name}: the answer {answer!r} for {place} is not a label of the task.")
-    return write_answers(submission, folder, split, ids, answers)
 
 
 def write_answers(

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from albert_zh.files import InputError, sha256
+from albert_zh.tasks.metrics import CORRELATIONS
 from albert_zh.tasks.submission import Submission
 
 if TYPE_CHECKING:
@@ -176,8 +177,8 @@ class Task(abc.ABC):
         kind: the kind of task: "single" or "pair" (of sentences), "winograd" (a text with two marked spans), "span"
             (the answer is a piece of a passage), "choice" (one of several texts), "tagging" (pieces of a text, typed).
         files: split name to the file names it may have, tried in order; a tuple of names is files, or folders of
-            files, that make up the split together. Splits: train, dev, test and, for leaderboards with several test
-            sets, test1.0 and the like.
+            files, that make up the split together. Splits: train, dev, by which the best model is kept, further ones
+            with gold whose names begin with dev, and test and others whose names begin with it, which may lack gold.
         main_metric: key of ``score`` by which the best model is kept; higher is better.
         recipe: fine-tuning settings.
         published: scores of published models.
@@ -313,7 +314,17 @@ class Task(abc.ABC):
 
     def shown(self, score: float) -> str:
         """A value of the main metric as people read it."""
-        return f"{score:.2%}"
+        return f"{score:.4f}" if self.main_metric in CORRELATIONS else f"{score:.2%}"
+
+    def further_dev(self, data_dir: str | os.PathLike[str]) -> tuple[str, ...]:
+        """The splits in the folder that are scored as dev is, and choose nothing."""
+        return tuple(
+            name for name in self.files if name.startswith("dev") and name != "dev" and self.has(name, data_dir)
+        )
+
+    def tests(self, data_dir: str | os.PathLike[str]) -> tuple[str, ...]:
+        """The test splits in the folder."""
+        return tuple(name for name in self.files if name.startswith("test") and self.has(name, data_dir))
 
     def has(self, split: str, data_dir: str | os.PathLike[str]) -> bool:
         """Whether the folder holds the files of the split."""

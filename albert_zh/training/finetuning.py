@@ -301,8 +301,10 @@ class Finetuning:
         rows = {"train": self.train_rows(say=True)} if options.do_train else {}
         if options.do_train or options.do_eval:
             rows["dev"] = self.rows("dev")
-        tests = [s for s in task.files if s not in ("train", "dev") and task.has(s, options.data_dir)]
+        if options.do_eval:
+            rows |= {split: self.rows(split) for split in task.further_dev(options.data_dir)}
         if options.do_predict:
+            tests = task.tests(options.data_dir)
             if not tests:
                 task.find("test", options.data_dir)  # raises, and says what was looked for
             rows |= {split: self.rows(split) for split in tests}

@@ -234,12 +234,12 @@ class Losing:
 
     Args:
         curves: dev scores of the finished runs by update.
-        task: whose main metric is compared; one that is no share of rows right (regression) ends no run.
+        task: whose main metric is compared; one that is no share of rows right, as a correlation, ends no run.
     """
 
     def __init__(self, curves: Sequence[Mapping[int, float]], task: Task):
         self.metric, self.shown = task.main_metric, task.shown
-        curves = [points for points in curves if points] if task.labels else []
+        curves = [points for points in curves if points] if task.main_metric == "accuracy" else []
         self.last = max((max(points) for points in curves), default=0)
         self.best: dict[int, float] = {}
         for points in map(_best_so_far, curves):

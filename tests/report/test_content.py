@@ -56,6 +56,11 @@ def test_single_sentences_have_the_majority_baseline_alone():
     assert majority.dev == pytest.approx(2 / 3)  # the most frequent of the scored rows, whatever train says
 
 
+def test_metrics_beside_the_main_one_are_told():
+    report = task_report(TASKS["mrpc"], TRAIN, DEV, answers(*"1010"))
+    assert report.notes == ("Dev: accuracy 50.0%, f1 50.0%.",)
+
+
 @pytest.mark.parametrize(
     ("score", "level", "words"),
     [

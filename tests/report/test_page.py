@@ -145,6 +145,25 @@ def test_scores_stand_beside_their_baselines(shown):
     assert shown in Page(render_report(whole_report())).text
 
 
+def test_a_correlation_is_a_number_and_no_percentage():
+    cola = topic(
+        dev=Score(0.4567, -0.0123, 0.6, 100),
+        test=Score(0.4321, 0.3, 0.5, 100),
+        baselines=(BaselineScore("多数类 majority class", 0.0, 0.0, "always the most frequent"),),
+        compared=(("随机权重 random weights", 0.1111),),
+        published=(PublishedScore("ALBERT-xxlarge", dev=0.714),),
+        macro_f1=None,
+        confusion=None,
+        metric="matthews",
+    )
+    source = render_report(whole_report(tasks=(cola,), pretraining=()))
+    text = Page(source).text
+    for shown in ("0.457", "-0.012–0.600", "0.432", "0.000 / 0.000", "0.111", "0.714", "0.457 dev matthews"):
+        assert shown in text
+    scores = source[source.index('<section id="scores">') : source.index('<section id="task-1">')]
+    assert "%" not in re.sub(r"<[^>]*>|95%", "", scores)
+
+
 def test_the_verdict_stands_with_the_score():
     unsure = topic(dev=Score(0.7, 0.64, 0.76, 200), baselines=(BaselineScore("b", 0.65),))
     assert "perhaps by chance" in render_report(whole_report(tasks=(unsure,)))

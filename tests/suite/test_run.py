@@ -193,6 +193,8 @@ def test_names_are_those_of_the_table_and_all_means_all():
     assert plan.task_names(()) == plan.CLUE
     assert plan.task_names(("lcqmc_pair", "lcqmc")) == ("lcqmc",)
     assert set(plan.task_names(("all",))) == {task.name for task in TASKS.values()}
+    assert plan.task_names(("glue", "rte", "lcqmc")) == (*plan.GLUE, "lcqmc")
+    assert plan.task_names((), "glue") == plan.task_names(("GLUE",)) == plan.GLUE
     with pytest.raises(InputError, match="no task 'tnew'"):
         plan.task_names(("tnew",))
 
@@ -204,6 +206,53 @@ def test_a_task_without_an_address_and_without_a_folder_says_what_to_give(tmp_pa
     with pytest.raises(InputError, match=r"no folder bq in it"):
         plan.make_job(options=SuiteOptions(data_dir=str(tmp_path)), **job)
     assert not (default_home() / "datasets" / "bq").exists()
+
+
+def test_mrpc_which_nobody_packs_is_asked_for_with_its_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALBERT_ZH_HOME", str(tmp_path))
+    with pytest.raises(InputError, match=r"mrpc: no public address is known .*train.tsv, dev.tsv, test.tsv") as raised:
+        plan.make_job("mrpc", SuiteOptions(), "", True)
+    assert "--data_dir DIR" in str(raised.value)
+
+
+def test_a_folder_of_published_names_is_known_by_them(tmp_path):
+    for name, folder in (("stsb", "STS-B"), ("cola", "CoLA")):
+        shutil.copytree(plan.SAMPLES / name, tmp_path / folder)
+    options = SuiteOptions(
+        data_dir=str(tmp_path), model="none", vocab_file="albert_config/vocab.txt",
+        bert_config_file="albert_config/albert_config_tiny.json",
+    )  # fmt: skip
+    for name, folder in (("stsb", "STS-B"), ("cola", "CoLA")):
+        assert plan.make_job(name, options, "", False).options.data_dir == str(tmp_path / folder)
+
+
+def test_glue_is_scored_reported_and_packed_as_its_site_asks(tmp_path, flags, capfd):
+    """A correlation of classes, one of numbers, and a task of two dev and three test splits."""
+    folder = tmp_path / "out"
+    assert main([*flags(folder, "cola", "stsb", "mnli"), "--benchmark=glue"]) == 0
+    with zipfile.ZipFile(folder / "glue_submit.zip") as archive:
+        assert archive.namelist() == ["CoLA.tsv", "STS-B.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"]
+        lines = archive.read("AX.tsv").decode().splitlines()
+        assert (lines[0], len(lines)) == ("index\tprediction", 13)
+        assert {line.partition("\t")[2] for line in lines[1:]} <= {"entailment", "neutral", "contradiction"}
+        numbers = [float(line.partition("\t")[2]) for line in archive.read("STS-B.tsv").decode().splitlines()[1:]]
+        assert all(0 <= number <= 5 for number in numbers)
+    assert not (folder / "submit.zip").exists()
+    held = json.loads((folder / "mnli" / "metrics.json").read_text(encoding="utf-8"))
+    assert held["dev_mismatched"]["rows"] == 20
+    assert held["baselines"]["dev_mismatched"]
+    assert set(held["scored"]) == {"dev", "dev_mismatched", "test", "test_mismatched", "test_diagnostic"}
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))["tasks"]
+    assert results["mnli"]["dev_mismatched"] == held["dev_mismatched"]
+    assert results["cola"]["metric"] == "matthews"
+    said = capfd.readouterr().out
+    assert f"dev_mismatched accuracy {held['dev_mismatched']['accuracy']:.2%} (95%: " in said
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    cola = json.loads((folder / "cola" / "metrics.json").read_text(encoding="utf-8"))["dev"]
+    assert f'<p class="big">{cola["matthews"]:.3f}<small> dev matthews</small>' in page
+    assert "dev_mismatched: accuracy " in page
+    assert "mnli dev_mismatched" in page
+    assert "bash run_glue.sh cola stsb mnli" in page
 
 
 def test_one_process_is_one_whatever_the_machine_has():

@@ -90,6 +90,19 @@ def test_pairs_have_both_trivial_baselines_and_single_sentences_the_majority_alo
     assert len(trivial_baselines(rows, rows)) == 1
 
 
+def test_rules_are_measured_by_the_main_metric():
+    train = [pair("春天", "春天", "1"), pair("春天", "秋月", "0")]
+    dev = [pair("买车", "买车", "1"), pair("买车", "看海", "1"), pair("买车", "买车", "0"), pair("出门", "回家", "0")]
+    seen = []
+
+    def score(answers):
+        seen.append(list(answers))
+        return 0.25
+
+    assert [rule.score for rule in trivial_baselines(train, dev, score)] == [0.25, 0.25]
+    assert seen == [["0"] * 4, ["1", "0", "1", "0"]]
+
+
 def test_the_majority_shown_beside_a_score_is_that_of_the_scored_rows():
     train, dev = ([Row("f:1", "甲", label=label) for label in labels] for labels in ("1110", "10000"))
     assert trivial_baselines(train, dev)[0].score == 0.8

@@ -1,5 +1,6 @@
 """Rows in, sequences, answers and scores out: no row is lost, and bad rows are named."""
 
+import dataclasses
 import json
 import math
 
@@ -333,6 +334,29 @@ def test_scores_equal_hand_computed_ones():
     assert scores["accuracy_low"] <= 0.75 <= scores["accuracy_high"]
     assert LCQMC.main_metric in scores
     assert LCQMC.confusion(answers(*"1101"), labelled(*"1001")).tolist() == [[1, 1], [0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"main_metric": "matthews"}, "matthews is not one of its metrics, accuracy"),
+        ({"more_metrics": ("f1",)}, "no metric 'f1'; f1 needs one of the labels"),
+        ({"more_metrics": ("auc",)}, "no metric 'auc'"),
+    ],
+)
+def test_a_metric_that_cannot_be_measured_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(LCQMC, **changes)
+
+
+def test_f1_may_be_the_main_metric_and_then_has_the_interval():
+    task = dataclasses.replace(LCQMC, main_metric="f1", more_metrics=("f1", "matthews"), positive="1")
+    scores = task.score(answers(*"1101"), labelled(*"1001"))
+    assert scores["f1"] == pytest.approx(4 / 5)
+    assert scores["matthews"] == pytest.approx(2 / np.sqrt(3 * 2 * 2))
+    assert scores["f1_low"] <= 0.8 <= scores["f1_high"]
+    (majority, _) = task.trivial_baselines(labelled(*"1101"), labelled(*"1101"))
+    assert majority.score == pytest.approx(2 * 3 / (4 + 3))
 
 
 def test_rows_without_gold_are_not_scored():

@@ -21,8 +21,8 @@ def text_of(ids):
     return "".join(TOKENIZER.tokens(ids))
 
 
-@pytest.mark.parametrize("name", sorted(TASKS))
-def test_every_task_of_the_table_asks_all_of_its_labels_with_words_of_the_vocabulary(name):
+@pytest.mark.parametrize("name", sorted(name for name, task in TASKS.items() if getattr(task, "prompt", None)))
+def test_every_prompt_of_the_table_asks_all_labels_with_words_of_the_vocabulary(name):
     task = TASKS[name]
     asked = task.asked_as_cloze(TOKENIZER, task.prompt)
     assert asked.head.kind == "cloze"

@@ -298,6 +298,10 @@ def test_behind_means_two_standard_errors_of_the_difference():
     assert Losing([{}], get_task("lcqmc"))(20, 0.1, rows) == ""
 
 
+def test_a_metric_that_is_no_share_of_rows_right_ends_no_run():
+    assert Losing([{10: 0.6, 20: 0.9}], get_task("cola"))(20, -0.3, {"rows": 100.0}) == ""
+
+
 def test_what_counts_is_the_best_until_then_on_both_sides():
     """As seen on IFLYTEK: a run that had been the best by far fell below one at chance, and was ended and left out."""
     losing = Losing([{10: 0.8, 20: 0.3}], get_task("lcqmc"))
