@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from albert_zh.files import InputError
+from albert_zh.tasks.choice import CausalChoiceTask, ChoiceTask, ClozeChoiceTask
+from albert_zh.tasks.choice_readers import read_blanks, read_passages, read_premises, read_race
 from albert_zh.tasks.classification import ClassificationTask
 from albert_zh.tasks.cloze import Prompt
 from albert_zh.tasks.custom import custom_from
 from albert_zh.tasks.glue import GLUE, GLUE_ALIASES
+from albert_zh.tasks.idiom import IdiomTask
 from albert_zh.tasks.readers import JsonLines, TabSeparated
 from albert_zh.tasks.span import SpanTask
 from albert_zh.tasks.submission import Submission
@@ -64,6 +67,12 @@ def _clue_f1(*scores: float) -> tuple[PublishedScore, ...]:
     """F1 of ALBERT-tiny, base, large, xlarge, xxlarge on the dev set, in percent, from CLUE's table of baselines."""
     names = ("ALBERT-tiny", "ALBERT-base", "ALBERT-large", "ALBERT-xlarge", "ALBERT-xxlarge")
     return tuple(PublishedScore(name, dev=round(score / 100, 4)) for name, score in zip(names, scores, strict=True))
+
+
+def _c3_files(split: str) -> tuple[str | tuple[str, ...], ...]:
+    """Dialogues and other texts, under C3's own names or CLUE's; else one file of both, or one of the two alone."""
+    pairs = [tuple(f"{before}{part}-{split}.json" for part in "dm") for before in ("c3-", "")]
+    return (*pairs, f"{split}.json", *pairs[0], *pairs[1])
 
 
 def _words(text: str) -> dict[str, str]:
@@ -353,6 +362,53 @@ _TASKS: tuple[Task, ...] = (
             "test": ("test-v2.0.json", "test.json"),
         },
         recipe=Recipe(384, 32, 5e-5, 3),
+    ),
+    ChoiceTask(
+        name="c3",
+        about="which answer to a question on a dialogue or a text?",
+        choices=4,
+        reader=read_passages,
+        files={
+            "train": _c3_files("train"),
+            "dev": _c3_files("dev"),
+            "test": ("test1.1.json", *_c3_files("test")),
+            "test1.0": ("test1.0.json",),
+        },
+        # 128 sequences of up to 512 tokens a step: with little memory give a smaller --train_batch_size.
+        recipe=Recipe(512, 32, 5e-5, 8),
+        published=_clue_scores(50.26, 59.58, 64.41, 70.32, 73.28),
+        submission=Submission({"test": "c311_predict.json", "test1.0": "c310_predict.json"}),
+    ),
+    IdiomTask(
+        name="chid",
+        about="which of ten idioms was taken out of a text?",
+        choices=10,
+        reader=read_blanks,
+        files={
+            "train": (("train.json", "train_answer.json"), "train.json"),
+            "dev": (("dev.json", "dev_answer.json"), "dev.json"),
+            "test": ("test1.1.json", "test.json"),
+            "test1.0": ("test1.0.json",),
+        },
+        recipe=Recipe(64, 24, 2e-5, 3),  # 240 sequences a step
+        published=_clue_scores(43.53, 71.77, 74.18, 80.57, 83.15),
+        submission=Submission({"test": "chid11_predict.json", "test1.0": "chid10_predict.json"}, format="json_object"),
+    ),
+    ClozeChoiceTask(
+        name="race",
+        about="which answer to a question on an English text from an exam?",
+        choices=4,
+        reader=read_race,
+        files={split: ((f"{split}/middle", f"{split}/high"), split) for split in ("train", "dev", "test")},
+        recipe=Recipe(512, 32, 2e-5, 3),  # 128 sequences a step, most of them long: the same
+    ),
+    CausalChoiceTask(
+        name="copa",
+        about="which of two English sentences is the cause, or the effect, of another?",
+        choices=2,
+        reader=read_premises,
+        files={"train": ("train.jsonl",), "dev": ("val.jsonl", "dev.jsonl"), "test": ("test.jsonl",)},
+        recipe=Recipe(64, 16, 2e-5, 10),
     ),
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,3 +35,19 @@ def sampled_per_label(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
         by_label.setdefault(row.label, []).append(row)
     kept = {id(row) for label, own in by_label.items() for row in sampled(own, count, seed, f"label {label}")}
     return [row for row in rows if id(row) in kept]
+
+
+def sampled_groups(rows: Sequence[Any], groups: Sequence[str], count: int, seed: int) -> list[Any]:
+    """Whole groups of rows, drawn one by one until there are ``count`` rows or more, in the order of the file.
+
+    Args:
+        groups: the group of every row.
+    """
+    sizes = Counter(groups)
+    names, drawn, held = list(sizes), set(), 0
+    for place in np.random.Generator(np.random.PCG64([seed])).permutation(len(names)):
+        if held >= count:
+            break
+        drawn.add(names[place])
+        held += sizes[names[place]]
+    return [row for row, group in zip(rows, groups, strict=True) if group in drawn]

@@ -29,7 +29,7 @@ from albert_zh.training.loop import Loop
 from albert_zh.training.objectives import OBJECTIVES
 from albert_zh.training.optimizers import published_rule, schedule
 from albert_zh.training.options import FINETUNE_COMPILE_FROM, FinetuneOptions
-from albert_zh.training.task_options import asked_as_cloze, columns_note, few_shot_note, task_from
+from albert_zh.training.task_options import asked_as_cloze, columns_note, few_shot_note, task_from, with_settings
 from albert_zh.training.trainer import Plan, Stop, finished_weights, train
 
 METRICS_FILE = "metrics.json"
@@ -120,6 +120,8 @@ class Finetuning:
         self.tokenizer = pretrained.tokenizer_of(self.source, **given, lower_case=lower_case, config=self.config)
         self.task = asked_as_cloze(self.task, options, self.tokenizer, answering)
         self.task = self.task.with_settings(answering.get("settings", {}))
+        if not options.custom:  # what this call gives comes before what the model was trained with
+            self.task = with_settings(self.task, options)
         self.objective = OBJECTIVES[self.task.head.kind]()
         self._check_source()
 
@@ -483,7 +485,7 @@ class Finetuning:
     def _logits(self, features) -> np.ndarray:
         batches = FeatureBatches(
             features,
-            size=self.options.eval_batch_size,
+            size=max(self.options.eval_batch_size // features.choices, 1),  # so many sequences, whatever they make up
             pad_id=self.tokenizer.pad_id,
             widths=4 if self.compiled else 0,
         )

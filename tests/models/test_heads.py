@@ -8,6 +8,8 @@ from keras import ops
 
 from albert_zh.models.heads import (
     CLASSIFIER_DROPOUT,
+    NO_CHOICE,
+    AlbertForChoice,
     AlbertForClassification,
     AlbertForCloze,
     AlbertForPretraining,
@@ -72,7 +74,8 @@ def test_the_classifier_drops_part_of_the_pooled_output_in_training(config, batc
 
 def test_keras_rebuilds_a_model_from_its_config(config):
     cloze = AlbertForCloze(config, [[7, 8], [9, 7]], mask_id=4, seed=3)
-    for model in (AlbertForPretraining(config, seed=3), AlbertForClassification(config, 4, seed=3), cloze):
+    choice = AlbertForChoice(config, seed=3)
+    for model in (AlbertForPretraining(config, seed=3), AlbertForClassification(config, 4, seed=3), cloze, choice):
         twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
         assert (type(twin), twin.config) == (type(model), config)
         for ours, theirs in zip(model.trainable_variables, twin.trainable_variables, strict=True):
@@ -137,3 +140,54 @@ def test_what_the_heads_read_and_its_gradient_are_the_same_without_the_rest_of_t
             assert ("sequence_output" in outputs) is not heads_only
         for whole, few in zip(found[False], found[True], strict=True):
             np.testing.assert_allclose(few, whole, rtol=1e-4, atol=2e-5)
+
+
+def test_choices_are_scored_one_by_one_as_a_classifier_with_one_output_scores_them(config):
+    dice, lengths = np.random.default_rng(4), np.array([[9, 4, 6], [5, 9, 1]])  # the last is no choice
+    shape = 2, 3, 12
+    mask = (np.arange(12) < lengths[:, :, None]).astype(np.int32)
+    inputs = {
+        "input_ids": dice.integers(5, 40, shape).astype(np.int32) * mask,
+        "input_mask": mask,
+        "segment_ids": (np.arange(12) > 3).astype(np.int32) * mask,
+    }
+    choice, single = AlbertForChoice(config, seed=1), AlbertForClassification(config, 1, seed=2)
+    for mine, its in zip(choice.trainable_variables, single.trainable_variables, strict=True):
+        assert mine.shape == its.shape
+        its.assign(mine)
+    outputs = choice(inputs)
+    assert outputs["pooled_output"].shape == (2, 3, 16)
+    logits = ops.convert_to_numpy(outputs["logits"])
+    assert logits.shape == (2, 3)
+    for row, place in np.ndindex(2, 3):
+        length = lengths[row, place]
+        if length == 1:
+            assert logits[row, place] <= NO_CHOICE / 2
+            continue
+        alone = {name: values[row, place, None, :length] for name, values in inputs.items()}  # without its padding
+        assert logits[row, place] == pytest.approx(float(single(alone)["logits"][0, 0]), abs=1e-4)
+    # Another choice that is not there, and more padding, change nothing.
+    wider = {name: np.pad(values, ((0, 0), (0, 1), (0, 7))) for name, values in inputs.items()}
+    wider["input_mask"][:, 3, 0] = 1
+    again = ops.convert_to_numpy(choice(wider)["logits"])
+    np.testing.assert_allclose(again[:, :2], logits[:, :2], atol=1e-4)
+    assert logits[0, 2] == pytest.approx(again[0, 2], abs=1e-4)
+    assert again[:, 3].max() <= NO_CHOICE / 2
+
+
+def test_a_choice_that_is_not_there_takes_no_part_in_what_is_learned(config):
+    model, mask = AlbertForChoice(config, seed=1), np.ones((1, 3, 8), np.int32)
+    mask[0, 2, 1:] = 0
+    ids = np.random.default_rng(5).integers(5, 40, (1, 3, 8)).astype(np.int32)
+    found = []
+    for word in (6, 7):  # of the choice that is not there
+        ids[0, 2] = word
+        with tf.GradientTape() as tape:
+            logits = model({"input_ids": ids, "input_mask": mask, "segment_ids": np.zeros_like(ids)})["logits"]
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=[0], logits=logits)
+        weights = [variable.value for variable in model.trainable_variables]
+        grads = tape.gradient(loss, weights, unconnected_gradients="zero")
+        found.append([*map(tf.convert_to_tensor, grads)])
+    assert any(np.abs(grad).max() > 0 for grad in found[0])
+    for first, second in zip(*found, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-6)

@@ -258,6 +258,37 @@ def test_rows_are_read_padded_and_labelled():
     assert batches.read([2, 0], size=2, width=24)["input_ids"].shape == (2, 24)
 
 
+def test_the_choices_of_a_row_stand_together():
+    lengths = [[3, 9, 1], [12, 2, 4], [5, 5, 20], [6, 1, 1]]  # three choices of each of four rows
+    ids = [np.full(length, 5 + place, np.int32) for place, length in enumerate(np.ravel(lengths))]
+    segments = [(np.arange(len(each)) > 1).astype(np.int32) for each in ids]
+    labels = np.array([2, 0, 1, 1], np.int32)
+    batches = FeatureBatches(Features(ids, segments, labels, [], np.arange(4), choices=3), size=2, pad_id=3)
+    assert (batches.lengths.tolist(), batches.tokens.tolist(), batches.per_epoch) == (
+        [9, 12, 20, 6],
+        [13, 18, 30, 8],
+        2,
+    )
+    assert sorted(batches.rows(0).tolist() + batches.rows(1).tolist()) == [0, 1, 2, 3]
+    assert [rows.tolist() for rows in batches.by_length()] == [[3, 0], [1, 2]]
+    batch = batches.read([1, 0], size=3)
+    assert {name: array.shape for name, array in batch.items()} == {
+        "input_mask": (3, 3, 16),
+        "segment_ids": (3, 3, 16),
+        "input_ids": (3, 3, 16),
+        "labels": (3,),
+        "row_weights": (3,),
+    }
+    assert (batch["labels"].tolist(), batch["row_weights"].tolist()) == ([0, 2, 0], [1, 1, 0])
+    for place, row in enumerate([1, 0]):
+        for number in range(3):
+            length = lengths[row][number]
+            assert batch["input_ids"][place, number].tolist() == [5 + row * 3 + number] * length + [3] * (16 - length)
+            assert batch["input_mask"][place, number].tolist() == [1] * length + [0] * (16 - length)
+            assert batch["segment_ids"][place, number].sum() == max(length - 2, 0)
+    assert batch["input_mask"][2].sum(axis=-1).tolist() == [1, 1, 1]  # of the row that fills up the batch
+
+
 @given(lengths=LENGTHS, size=st.integers(1, 9))
 def test_evaluation_sees_every_row_once_shortest_first(lengths, size):
     rows = [row for part in features(lengths, size).by_length() for row in part.tolist()]
