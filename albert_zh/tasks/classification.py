@@ -39,13 +39,12 @@ class ClassificationTask(SentenceTask):
             in the log, and kept without gold in the test splits.
         prompt: how the task is asked as a cloze, where it can be.
         cloze: the prompt in the ids of a tokenizer, once the task is asked so; see ``asked_as_cloze``.
-        more_metrics: what ``score`` gives beside the accuracy: "matthews", "f1" (of the label ``positive``).
+        more_metrics: beside the accuracy, or the main one among them: "matthews", "f1" (of the label ``positive``).
         positive: the label that is looked for.
     """
 
     labels: tuple[str, ...]
     main_metric: str = "accuracy"
-    more_metrics: tuple[str, ...] = ()
     positive: str = ""
     label_names: Mapping[str, str] = field(default_factory=dict)
     names_file: str = ""

@@ -50,6 +50,7 @@ class RegressionTask(SentenceTask):
     """
 
     main_metric: str = "pearson"
+    more_metrics: tuple[str, ...] = ("spearman",)
     mean: float = 0.0
     spread: float = 1.0
     bounds: tuple[float, float] = (-math.inf, math.inf)

@@ -180,6 +180,7 @@ class Task(abc.ABC):
             files, that make up the split together. Splits: train, dev, by which the best model is kept, further ones
             with gold whose names begin with dev, and test and others whose names begin with it, which may lack gold.
         main_metric: key of ``score`` by which the best model is kept; higher is better.
+        more_metrics: keys of ``score`` that are told beside it.
         recipe: fine-tuning settings.
         published: scores of published models.
         submission: leaderboard file of each test split, or None.
@@ -193,6 +194,7 @@ class Task(abc.ABC):
     files: Mapping[str, tuple[str | tuple[str, ...], ...]]
     main_metric: str
     recipe: Recipe
+    more_metrics: tuple[str, ...] = ()
     published: tuple[PublishedScore, ...] = ()
     submission: Submission | None = None
     about: str = ""
@@ -312,9 +314,9 @@ class Task(abc.ABC):
         """The scores in parts, for reports: a head and its rows; empty where there is nothing more to say."""
         return ()
 
-    def shown(self, score: float) -> str:
-        """A value of the main metric as people read it."""
-        return f"{score:.4f}" if self.main_metric in CORRELATIONS else f"{score:.2%}"
+    def shown(self, score: float, metric: str = "") -> str:
+        """A value of a metric, the main one if none is named, as people read it."""
+        return f"{score:.4f}" if (metric or self.main_metric) in CORRELATIONS else f"{score:.2%}"
 
     def further_dev(self, data_dir: str | os.PathLike[str]) -> tuple[str, ...]:
         """The splits in the folder that are scored as dev is, and choose nothing."""

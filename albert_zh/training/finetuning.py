@@ -540,6 +540,7 @@ class Finetuning:
         if not baselines:
             beside, baselines = "no train file, so no trivial baselines", {"": 0.0}
         interval = f" (95%: {shown(scores[f'{metric}_low'])} to {shown(scores[f'{metric}_high'])})"
+        more = "".join(f", {name} {shown(scores[name], name)}" for name in self.task.more_metrics if name != metric)
         best = max(baselines.values())
         verdict = (
             "clearly above the trivial baselines"
@@ -548,7 +549,7 @@ class Finetuning:
             if scores[metric] > best
             else "at or below a trivial baseline: this model learned little"
         )
-        print(f"{split} {metric} {shown(scores[metric])}{interval} | {beside} | {verdict}", flush=True)
+        print(f"{split} {metric} {shown(scores[metric])}{interval}{more} | {beside} | {verdict}", flush=True)
 
     def _write(self, metrics: dict[str, Any]) -> None:
         """The finished folder: model, vocabulary, metrics, and last task.json, which marks it as complete."""
