@@ -30,6 +30,7 @@ SCRIPTS = {
     "convert_albert_tf_checkpoint_to_pytorch.py": ("convert", set()),
     "tf2_albert_encoder_checkpoint_converter.py": ("convert", set()),
     "run_classifier_clue.sh": ("clue", set()),
+    "run_glue.sh": ("clue", set()),
     "run_classifier_lcqmc.sh": ("finetune", {"sample", "sweep", "data_dir", "model_dir"}),
 }
 #: Words a script puts before those it is called with.
