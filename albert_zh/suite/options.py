@@ -20,14 +20,14 @@ class SuiteOptions:
     tasks: tuple[str, ...] = field(
         default=(),
         metadata={
-            "help": "tasks, such as afqmc tnews, clue or glue for all of a leaderboard's, or all; left out: those of "
+            "help": "tasks, such as afqmc tnews, clue, glue or squad for all of theirs, or all; left out: those of "
             "--benchmark",
             "positional": True,
         },
     )
     benchmark: str = field(
         default="clue",
-        metadata={"help": "whose tasks are run where none are named", "choices": ("clue", "glue")},
+        metadata={"help": "whose tasks are run where none are named", "choices": ("clue", "glue", "squad")},
     )
     model: str = field(
         default="albert_tiny_zh",

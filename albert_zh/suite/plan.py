@@ -17,12 +17,35 @@ from albert_zh.training.options import FinetuneOptions
 from albert_zh.training.probe import measure_rows
 from albert_zh.training.sweep import rates_of
 
-#: The sentence tasks of the CLUE leaderboard.
-CLUE = ("afqmc", "tnews", "iflytek", "ocnli", "cmnli", "cluewsc2020", "csl")
+#: The tasks of the CLUE leaderboard.
+CLUE = ("afqmc", "tnews", "iflytek", "ocnli", "cmnli", "cluewsc2020", "csl", "cmrc2018", "chid", "c3")
 #: Those of the GLUE leaderboard.
 GLUE = tuple(task.name for task in glue.GLUE)
-#: Benchmark to its tasks and the name of the archive its leaderboard takes.
-BENCHMARKS = {"clue": (CLUE, "submit.zip"), "glue": (GLUE, "glue_submit.zip")}
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Tasks that are run together.
+
+    Attributes:
+        tasks: those run where none are named.
+        script: that runs them.
+        packed: those whose answers go into the archive its leaderboard takes.
+        archive: its name.
+    """
+
+    tasks: tuple[str, ...]
+    script: str
+    packed: tuple[str, ...] = ()
+    archive: str = ""
+
+
+BENCHMARKS = {
+    # The last two have leaderboards of their own.
+    "clue": Benchmark((*CLUE, "cluener", "drcd"), "run_classifier_clue.sh", CLUE, "submit.zip"),
+    "glue": Benchmark(GLUE, "run_glue.sh", GLUE, "glue_submit.zip"),
+    "squad": Benchmark(("squad1", "squad2"), "run_squad.sh"),
+}
 #: The rows written for this project, in the checkout this code lies in.
 SAMPLES = Path(__file__).parents[2] / "data"
 #: Looks at dev in an epoch of the default, and how much cheaper a token is there than in an update.
@@ -40,6 +63,7 @@ class Job:
         options: of its sweep.
         rows: split to number of rows.
         tokens: split to tokens of one pass over it, no padding.
+        examples: sequences of the training rows, or groups of them that are answered together.
         rates: learning rates that are tried.
         seeds: runs of the best rate.
     """
@@ -48,6 +72,7 @@ class Job:
     options: FinetuneOptions
     rows: dict[str, int]
     tokens: dict[str, int]
+    examples: int
     rates: tuple[float, ...]
     seeds: int
 
@@ -66,7 +91,7 @@ class Job:
     @property
     def updates(self) -> int:
         """Of one run."""
-        return max(math.ceil(math.ceil(self.rows["train"] / self.batch_size) * self.epochs), 1)
+        return max(math.ceil(math.ceil(self.examples / self.batch_size) * self.epochs), 1)
 
     def seconds(self, speed: float) -> float:
         """About how long all runs take at ``speed`` tokens a second of an update; runs ended early not counted."""
@@ -82,7 +107,7 @@ def task_names(given: Sequence[str], benchmark: str = "clue") -> tuple[str, ...]
     Raises:
         InputError: there is no task of a name.
     """
-    groups = {"all": [task.name for task in TASKS.values()]} | {name: own for name, (own, _) in BENCHMARKS.items()}
+    groups = {"all": [task.name for task in TASKS.values()]} | {name: each.tasks for name, each in BENCHMARKS.items()}
     names = [name for word in given or [benchmark] for name in groups.get(word.lower(), [word])]
     return tuple(dict.fromkeys(get_task(name).name for name in names))
 
@@ -122,8 +147,8 @@ def make_job(name: str, options: SuiteOptions, model: str, alone: bool) -> Job:
             ).split()
         },
     )
-    rows, tokens = measure_rows(run)
-    return Job(task, run, rows, tokens, rates_of(run, task), options.seeds)
+    rows, tokens, examples = measure_rows(run)
+    return Job(task, run, rows, tokens, examples, rates_of(run, task), options.seeds)
 
 
 def _data(task: Task, options: SuiteOptions, alone: bool) -> Path:

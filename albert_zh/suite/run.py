@@ -128,19 +128,19 @@ def _finish(folder: Path, results: Sequence[Result], failures: dict[str, str], o
     table = overview(results, failures)
     head = [name.partition(" ")[2] for name in table.header]  # the English half
     print("", *aligned(head, table.rows, left=("task", "published (dev/test)")), sep="\n", flush=True)
-    for tasks, archive in plan.BENCHMARKS.values():
+    for benchmark in plan.BENCHMARKS.values():
         answers = [
             Answers(result.job.task, split, result.folder, Path(result.job.options.data_dir))
             for result in results
-            if result.job.task.submission and result.job.task.name in tasks
+            if result.job.task.submission and result.job.task.name in benchmark.packed
             for split in result.job.task.submission.files
             if result.job.task.has(split, result.job.options.data_dir)
         ]
         if answers:
-            packed = write_submission_zip(folder / archive, answers)
-            print(f"submission: {folder / archive} ({', '.join(packed)})", flush=True)
+            archive = folder / benchmark.archive
+            print(f"submission: {archive} ({', '.join(write_submission_zip(archive, answers))})", flush=True)
     words = " ".join(result.job.task.name for result in results)
-    script = {"clue": "run_classifier_clue.sh", "glue": "run_glue.sh"}[options.benchmark]
+    script = plan.BENCHMARKS[options.benchmark].script
     collect.run(
         collect.ReportOptions(
             output_file=str(folder / "report.html"),

@@ -12,8 +12,10 @@ from albert_zh.training.options import FinetuneOptions
 MEASURED_ROWS, MEASURED_UPDATES = 1000, 4
 
 
-def measure_rows(options: FinetuneOptions) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows of each split there is, and tokens of train and dev, after all of it was read.
+def measure_rows(options: FinetuneOptions) -> tuple[dict[str, int], dict[str, int], int]:
+    """Rows of each split there is, tokens of train and dev, and examples of train, after all of it was read.
+
+    A row makes several examples where it is read in windows.
 
     Raises:
         InputError: a file is missing or a row cannot be used.
@@ -25,8 +27,11 @@ def measure_rows(options: FinetuneOptions) -> tuple[dict[str, int], dict[str, in
     for split in ("train", "dev"):
         some = rows[split][:: max(len(rows[split]) // MEASURED_ROWS, 1)]
         made = run.task.featurize(some, run.tokenizer, run.length)
-        tokens[split] = round(sum(map(len, made.input_ids)) / len(some) * len(rows[split]))
-    return {split: len(held) for split, held in rows.items()}, tokens
+        share = len(rows[split]) / len(some)
+        tokens[split] = round(sum(map(len, made.input_ids)) * share)
+        if split == "train":
+            examples = round(len(made) / made.choices * share)
+    return {split: len(held) for split, held in rows.items()}, tokens, examples
 
 
 def measure_speed(options: FinetuneOptions) -> float:

@@ -354,16 +354,16 @@ def test_a_full_disk_leaves_nothing_and_says_so(server, tmp_path, monkeypatch):
 
 def test_a_name_without_address_is_told(tmp_path):
     with pytest.raises(InputError, match="no public address"):
-        run(DownloadOptions(("weibo",), home=str(tmp_path)))
+        run(DownloadOptions(("weibo_ner",), home=str(tmp_path)))
 
 
 def test_a_name_of_the_catalogue_is_no_folder_unless_written_as_a_path(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "weibo").mkdir()
+    (tmp_path / "weibo_ner").mkdir()
     with pytest.raises(InputError, match="no public address"):
-        run(DownloadOptions(("weibo",), home=str(tmp_path / "home")))
-    run(DownloadOptions(("./weibo", str(tmp_path / "weibo"))))
-    assert capsys.readouterr().out.splitlines() == ["weibo", str(tmp_path / "weibo")]
+        run(DownloadOptions(("weibo_ner",), home=str(tmp_path / "home")))
+    run(DownloadOptions(("./weibo_ner", str(tmp_path / "weibo_ner"))))
+    assert capsys.readouterr().out.splitlines() == ["weibo_ner", str(tmp_path / "weibo_ner")]
 
 
 def test_the_command_prints_the_folders_alone_on_stdout(tmp_path, capsys):
