@@ -18,6 +18,7 @@ from albert_zh.tasks.idiom import IdiomTask
 from albert_zh.tasks.readers import JsonLines, TabSeparated
 from albert_zh.tasks.span import SpanTask
 from albert_zh.tasks.submission import Submission
+from albert_zh.tasks.tagging import TaggingTask
 from albert_zh.tasks.task import (
     CUSTOM,
     Features,
@@ -45,6 +46,9 @@ __all__ = [
     "task_of",
     "with_files",
 ]
+
+
+_SPLITS = ("train", "dev", "test")
 
 
 def _clue_files(*more_tests: str, train: tuple[str, ...] = ("train.json",)) -> dict[str, tuple[str, ...]]:
@@ -410,10 +414,51 @@ _TASKS: tuple[Task, ...] = (
         files={"train": ("train.jsonl",), "dev": ("val.jsonl", "dev.jsonl"), "test": ("test.jsonl",)},
         recipe=Recipe(64, 16, 2e-5, 10),
     ),
+    TaggingTask(
+        name="cluener",
+        about="names of ten types in news",
+        types=tuple("address book company game government movie name organization position scene".split()),
+        label_names={
+            "address": "地址",
+            "book": "书名",
+            "company": "公司",
+            "game": "游戏",
+            "government": "政府",
+            "movie": "电影",
+            "name": "姓名",
+            "organization": "组织机构",
+            "position": "职位",
+            "scene": "景点",
+        },
+        files=_clue_files(),
+        recipe=Recipe(128, 16, 1e-4, 5, learning_rates=(5e-5, 1e-4, 2e-4)),
+        submission=Submission({"test": "cluener_predict.json"}),
+    ),
+    TaggingTask(
+        name="msra_ner",
+        about="names of people, places and organisations in news",
+        types=("PER", "LOC", "ORG"),
+        files={split: (f"{split}.txt", f"msra_{split}_bio.txt") for split in _SPLITS},
+        recipe=Recipe(128, 32, 1e-4, 3, learning_rates=(5e-5, 1e-4, 2e-4)),
+    ),
+    TaggingTask(
+        name="weibo_ner",
+        about="names (NAM) and other mentions (NOM) of people, places and organisations in posts",
+        types=tuple(f"{name}.{form}" for name in ("PER", "LOC", "ORG", "GPE") for form in ("NAM", "NOM")),
+        files={split: (f"{split}.txt", f"weiboNER_2nd_conll.{split}", f"weiboNER.conll.{split}") for split in _SPLITS},
+        recipe=Recipe(128, 16, 1e-4, 10, learning_rates=(5e-5, 1e-4, 2e-4)),
+    ),
+    TaggingTask(
+        name="peopledaily",
+        about="names of people, places and organisations in the People's Daily",
+        types=("PER", "LOC", "ORG"),
+        files={split: (f"{split}.txt", f"example.{split}") for split in _SPLITS},
+        recipe=Recipe(128, 32, 1e-4, 3, learning_rates=(5e-5, 1e-4, 2e-4)),
+    ),
 )
 
 #: Other names users type.
-_ALIASES = {"squad": "squad1", "squad1.1": "squad1", "squad2.0": "squad2", "lcqmc_pair": "lcqmc"}
+_ALIASES = {"weibo": "weibo_ner", "squad": "squad1", "squad1.1": "squad1", "squad2.0": "squad2", "lcqmc_pair": "lcqmc"}
 
 TASKS: dict[str, Task] = {task.name: task for task in (*_TASKS, *GLUE)}
 TASKS |= {alias: TASKS[name] for alias, name in (_ALIASES | GLUE_ALIASES).items()}

@@ -16,9 +16,11 @@ from typing import Any
 
 from albert_zh.files import InputError
 from albert_zh.tasks.classification import ClassificationTask, label_text
+from albert_zh.tasks.entity_reader import read_entities
 from albert_zh.tasks.readers import COLUMN_NAMES, NamedColumns, column_names, no_column
 from albert_zh.tasks.regression import RegressionTask
 from albert_zh.tasks.sentences import SentenceTask
+from albert_zh.tasks.tagging import TaggingTask
 from albert_zh.tasks.task import CUSTOM, Recipe
 
 #: What people call the columns of their own tables, beside ``COLUMN_NAMES``, in lower case.
@@ -31,6 +33,8 @@ _NUMBER_NAMES = frozenset("score similarity rating value 分数 得分 评分 �
 
 #: No published recipe fits files that nobody has seen; these suited LCQMC and ChnSentiCorp.
 RECIPE = Recipe(128, 32, 5e-5, 5, learning_rates=(2e-5, 5e-5, 1e-4))
+#: The same of texts with entities: that of CLUENER.
+TAGGING_RECIPE = Recipe(128, 16, 1e-4, 5, learning_rates=(5e-5, 1e-4, 2e-4))
 
 #: More labels than this, with fewer than two rows each on average, are no labels but texts or numbers.
 _MANY_LABELS = 20
@@ -67,19 +71,46 @@ def custom_task(
     return _make(files, reader, labels, regression)
 
 
-def describe(task: SentenceTask) -> dict[str, Any]:
+def custom_tagging(files: Mapping[str, str], data_dir: str | os.PathLike[str] = "") -> TaggingTask:
+    """The task of a user's own texts with entities; the types, sorted, are those of the training file.
+
+    Args:
+        files: split ("train", which must be there, "dev", "test") to file name: JSON lines (``.json``, ``.jsonl``) or
+            columns of a word and its tag (any other name); see ``entity_reader``.
+        data_dir: folder that relative names are in; left out, the working folder.
+
+    Raises:
+        InputError: a file is not there or empty, a training row is malformed, or none holds an entity.
+    """
+    _check_there(files, data_dir)
+    train = Path(data_dir, files["train"])
+    rows = read_entities(train, None, may_lack_gold=False)
+    types = sorted({entity.type for row in rows for entity in row.entities})
+    if not types:
+        raise InputError(f"{train}: no entity in {len(rows):,} rows: nothing to learn. Give rows with entities.")
+    return _make_tagging(files, types)
+
+
+def _make_tagging(files: Mapping[str, str], types: Sequence[str]) -> TaggingTask:
+    return TaggingTask(**_shared(files), types=tuple(types), recipe=TAGGING_RECIPE)
+
+
+def describe(task: SentenceTask | TaggingTask) -> dict[str, Any]:
     """What ``custom_from`` makes the task of again, for JSON; the training file is not needed then."""
+    files = {split: names[0] for split, names in task.files.items()}
+    if isinstance(task, TaggingTask):
+        return {"tagging": True, "types": list(task.types), "columns": {}, "files": files}
     return {
         "regression": isinstance(task, RegressionTask),
         "labels": list(task.labels),
         "columns": dataclasses.asdict(task.reader),
-        "files": {split: names[0] for split, names in task.files.items()},
+        "files": files,
     }
 
 
 def custom_from(
     about: Mapping[str, Any], files: Mapping[str, str] | None = None, data_dir: str | os.PathLike[str] = "", **columns
-) -> SentenceTask:
+) -> SentenceTask | TaggingTask:
     """The task that ``describe`` described.
 
     Args:
@@ -87,15 +118,15 @@ def custom_from(
         columns: ``text_column``, ``text_pair_column``, ``label_column`` of those files, where they differ.
 
     Raises:
-        InputError: one of ``files`` is not there, or ``about`` is no description.
+        InputError: one of ``files`` is not there, or ``about`` is no description; columns of files that have none.
     """
+    if about.get("tagging"):
+        return _tagging_from(about, files, data_dir, columns)
     try:
         reader = NamedColumns(**about["columns"])
         own, labels, regression = about["files"], tuple(about["labels"]), about["regression"]
     except (KeyError, TypeError) as error:
-        raise InputError(
-            f"what task.json says of the own data is not whole ({error}). Copy the folder whole, or train again."
-        ) from error
+        raise _not_whole(error) from error
     names = {"text_column": "text_a", "text_pair_column": "text_b", "label_column": "label"}
     reader = dataclasses.replace(reader, **{names[flag]: column for flag, column in columns.items() if column})
     if files is not None:
@@ -103,16 +134,39 @@ def custom_from(
     return _make(own if files is None else files, reader, labels, regression)
 
 
+def _tagging_from(
+    about: Mapping[str, Any], files: Mapping[str, str] | None, data_dir: str | os.PathLike[str], columns: Mapping
+) -> TaggingTask:
+    for flag in (flag for flag, column in columns.items() if column):
+        raise InputError(f"--{flag}: the model finds entities in texts, whose files have no such column. Leave it out.")
+    try:
+        own, types = about["files"], tuple(about["types"])
+    except (KeyError, TypeError) as error:
+        raise _not_whole(error) from error
+    if files is not None:
+        _check_there(files, data_dir)
+    return _make_tagging(own if files is None else files, types)
+
+
+def _not_whole(error: Exception) -> InputError:
+    return InputError(
+        f"what task.json says of the own data is not whole ({error}). Copy the folder whole, or train again."
+    )
+
+
 def _make(files: Mapping[str, str], reader: NamedColumns, labels: tuple[str, ...], regression: bool) -> SentenceTask:
-    shared: dict[str, Any] = {
+    kind = "single" if reader.text_b is None else "pair"
+    shared = {**_shared(files), "kind": kind, "reader": reader, "recipe": RECIPE}
+    return RegressionTask(**shared) if regression else ClassificationTask(**shared, labels=labels)
+
+
+def _shared(files: Mapping[str, str]) -> dict[str, Any]:
+    """What own data of all kinds have."""
+    return {
         "name": CUSTOM,
         "about": f"own data: {', '.join(Path(name).name for name in files.values())}",
-        "kind": "single" if reader.text_b is None else "pair",
         "files": {split: (name,) for split, name in files.items()},
-        "reader": reader,
-        "recipe": RECIPE,
     }
-    return RegressionTask(**shared) if regression else ClassificationTask(**shared, labels=labels)
 
 
 def _check_there(files: Mapping[str, str], data_dir: str | os.PathLike[str]) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from albert_zh.tasks.sampling import sampled
 from albert_zh.tasks.span_metrics import best_of, best_threshold, compare_chinese, compare_english
 from albert_zh.tasks.span_reader import SpanRow, read_questions
 from albert_zh.tasks.submission import check_answers, check_ids, write_answers
-from albert_zh.tasks.tables import read_table, write_table
+from albert_zh.tasks.tables import json_cell, read_table, write_table
 from albert_zh.tasks.task import Features, HeadSpec, Task, Told, paired
 
 if TYPE_CHECKING:
@@ -89,6 +88,7 @@ class SpanTask(Task):
 
     kind: str = "span"
     main_metric: str = "f1"
+    more_metrics: tuple[str, ...] = ("exact",)
     chinese: bool = False
     unanswerable: bool = False
     max_query_length: int = 64
@@ -405,10 +405,10 @@ class SpanTask(Task):
             (
                 row.id,
                 row.question,
-                _json(None if row.answers is None else [answer.text for answer in row.answers]),
-                _json(prediction.text),
+                json_cell(None if row.answers is None else [answer.text for answer in row.answers]),
+                json_cell(prediction.text),
                 f"{prediction.null_odds:.9g}",
-                _json([dataclasses.astuple(candidate) for candidate in prediction.candidates]),
+                json_cell([dataclasses.astuple(candidate) for candidate in prediction.candidates]),
             )
             for row, prediction in zip(rows, predictions, strict=True)
         )
@@ -454,12 +454,6 @@ class SpanTask(Task):
 
 #: Of an answer in a table of predictions.
 _COLUMNS = ("answer", "null_odds", "candidates")
-
-
-def _json(value: Any) -> str:
-    """JSON without white space, of which a cell of a table would lose some."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return re.sub(r"\s", lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def tokens_of(begin: int, end: int, starts: np.ndarray, ends: np.ndarray) -> tuple[int, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,3 +41,13 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str], owner: str)
         if len(cells) <= max(places):
             raise InputError(f"{path}:{number}: {len(cells)} cells of {len(header)}. Predict again.")
         yield f"{path}:{number}", [cells[place] for place in places]
+
+
+def json_cell(value: Any) -> str:
+    """JSON for a cell: without white space, of which a table would lose some.
+
+    >>> json_cell(["a b", 1])
+    '["a\\\\u0020b",1]'
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return re.sub(r"\s", lambda found: f"\\u{ord(found.group()):04x}", text)

@@ -239,6 +239,15 @@ class Task(abc.ABC):
         """A few of the training rows, ``count`` of every label or where there are no labels in all; in file order,
         the same for the same seed."""
 
+    @property
+    def sampled_by(self) -> tuple[str, ...]:
+        """The labels of which ``sample`` draws each; empty where it draws from all rows together."""
+        return self.labels
+
+    def groups(self, row: Any) -> tuple[str, ...]:
+        """The labels of ``sampled_by`` that a row counts for."""
+        return (row.label,)
+
     @abc.abstractmethod
     def trivial_baselines(self, train: Sequence[Any], scored: Sequence[Any]) -> tuple[TrivialBaseline, ...]:
         """What rules without a model score on ``scored``, by ``main_metric``."""

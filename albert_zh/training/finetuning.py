@@ -175,6 +175,9 @@ class Finetuning:
                 f"{self.source.where}: no masked-LM head, which --prompt answers with. Start from a pretrained "
                 "checkpoint, or leave --prompt out."
             )
+        crf, trained_crf = head.kind == "crf", bool(held.get("settings", {}).get("crf"))
+        if not self.options.do_train and held and crf != trained_crf:
+            raise InputError(f"{self.source.where}: trained with --crf={str(trained_crf).lower()}. Leave --crf out.")
         own = {"kind": self.task.kind, "labels": list(self.task.labels)}
         other = not self.options.do_train and any(held.get(key, value) != value for key, value in own.items())
         classes = self.source.classes if self.source and head.kind not in _TOKEN_HEADS else None

@@ -298,6 +298,14 @@ class FinetuneOptions:
     regression: bool = field(
         default=False, metadata={"help": "the label column holds numbers to be answered", "group": _OWN_DATA}
     )
+    tagging: bool = field(
+        default=False,
+        metadata={
+            "help": "the files hold texts with entities: a word and its BIO, BMES or BIOES tag a line, or JSON lines "
+            "as CLUENER's",
+            "group": _OWN_DATA,
+        },
+    )
     sweep: bool = field(default=False, metadata={"help": "try the recipe's learning rates, keep the best by dev"})
     learning_rates: tuple[str, ...] = field(
         default=(), metadata={"help": "rates of --sweep (left out: the task's recipe)"}
@@ -403,10 +411,11 @@ class FinetuneOptions:
         return {split: name for split, name in files.items() if name}
 
     def _check_files(self) -> None:
+        own = [n for n in ("text_column", "text_pair_column", "label_column", "regression") if getattr(self, n)]
+        if self.custom and self.tagging and own:
+            raise InputError(f"--{own[0]}: of a table with a label a row; --tagging=true reads other files. Give one.")
         if not self.custom:
-            columns = {name: getattr(self, name) for name in ("text_column", "text_pair_column", "label_column")}
-            own = columns | {"regression": "true" if self.regression else ""}
-            for name in (name for name, value in own.items() if value):
+            for name in own + ["tagging"] * self.tagging:
                 raise InputError(f"--{name}: of your own data, which needs --task_name=custom, not {self.task_name}.")
             if self.input_meta_data_path and self.data_dir:
                 raise InputError("--input_meta_data_path and --data_dir: records or rows. Give one of the two.")

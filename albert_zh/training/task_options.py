@@ -11,7 +11,8 @@ from albert_zh.files import InputError
 from albert_zh.prepared import prepared_task
 from albert_zh.tasks import Prompt, Row, Task, get_task, with_files
 from albert_zh.tasks.classification import ClassificationTask
-from albert_zh.tasks.custom import custom_from, custom_task
+from albert_zh.tasks.custom import custom_from, custom_tagging, custom_task
+from albert_zh.tasks.tagging import TaggingTask
 from albert_zh.text.tokenizer import Tokenizer
 from albert_zh.training.options import TASK_SETTINGS, FinetuneOptions
 
@@ -28,12 +29,17 @@ def task_from(options: FinetuneOptions, about: Mapping[str, Any] | None = None) 
     if not options.custom:
         return with_settings(_task_of_table(options), options)
     columns = {name: getattr(options, name) for name in ("text_column", "text_pair_column", "label_column")}
+    if about is None and options.tagging:
+        return with_settings(custom_tagging(options.own_files, options.data_dir), options)
     if about is None:
-        return custom_task(options.own_files, options.data_dir, **columns, regression=options.regression)
+        own = custom_task(options.own_files, options.data_dir, **columns, regression=options.regression)
+        return with_settings(own, options)
     if not about.get("custom"):
         raise InputError(
             f"--task_name=custom: the model is one of {about.get('task', 'an unknown task')}. Give its own --task_name."
         )
+    if options.tagging and not about["custom"].get("tagging"):
+        raise InputError("--tagging: the model answers with a label of the whole text. Leave --tagging out.")
     return custom_from(about["custom"], options.own_files, options.data_dir, **columns)
 
 
@@ -79,7 +85,7 @@ def asked_as_cloze(
     if not (held or options.prompt):
         return task
     if not isinstance(task, ClassificationTask):
-        raise InputError(f"--prompt: {task.name} asks for a number; a cloze answers with labels.")
+        raise InputError(f"--prompt: {task.name} asks for no label of a whole text, which a cloze answers with.")
     if held:
         return task.asked_as_cloze(tokenizer, Prompt(**held))
     own = task.prompt
@@ -101,19 +107,24 @@ def _words(given: Sequence[str]) -> dict[str, str]:
 
 
 def columns_note(task: Task) -> str:
-    """Which columns of the user's own files are taken for what, and the labels found."""
+    """Which columns of the user's own files are taken for what, and the labels or types found."""
+    if isinstance(task, TaggingTask):
+        return f"texts with entities | types {_listed(task.types)}"
     called = {"text_a": "text", "text_b": "second text", "label": "label" if task.labels else "number"}
     columns = ", ".join(f"{called[name]} {column!r}" for name, column in task.reader.names.items())
-    labels = f"{len(task.labels)}: {', '.join(task.labels[:12])}{' …' if len(task.labels) > 12 else ''}"
-    return f"columns: {columns}" + (f" | labels {labels}" if task.labels else "")
+    return f"columns: {columns}" + (f" | labels {_listed(task.labels)}" if task.labels else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{len(names)}: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}"
 
 
 def few_shot_note(task: Task, rows: Sequence[Row], few: Sequence[Row], count: int) -> str:
     """What was drawn, in words, and of which labels there were not enough rows."""
-    drawn = f"{len(few):,} of the {len(rows):,} training rows"
-    if not task.labels:
+    drawn, labels = f"{len(few):,} of the {len(rows):,} training rows", task.sampled_by
+    if not labels:
         return drawn
-    held = Counter(row.label for row in rows)
-    short = [f"{label} ({held[label]})" for label in task.labels if held[label] < count]
+    held = Counter(label for row in rows for label in task.groups(row))
+    short = [f"{label} ({held[label]})" for label in labels if held[label] < count]
     fewer = f"; {len(short)} have fewer: {', '.join(short[:12])}{' …' if len(short) > 12 else ''}" if short else ""
-    return f"{drawn}, {count} of each of {len(task.labels)} labels{fewer}"
+    return f"{drawn}, {count} of each of {len(labels)} {'labels' if labels == task.labels else 'types'}{fewer}"

@@ -134,7 +134,7 @@ def test_numbers_are_no_labels(tmp_path, capsys, start):
         *(f"--output_dir={tmp_path}/out", "--prompt", "--prompt_template={text_a}{mask}"),
     ]
     assert main(["finetune", *flags]) == 2
-    assert "custom asks for a number; a cloze answers with labels" in capsys.readouterr().err
+    assert "custom asks for no label of a whole text" in capsys.readouterr().err
 
 
 def test_own_data_is_asked_by_its_labels_themselves(tmp_path, start):
