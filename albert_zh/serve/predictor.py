@@ -17,6 +17,7 @@ from albert_zh.serve.batches import by_length
 from albert_zh.serve.options import PredictOptions
 from albert_zh.tasks import Prompt, task_of
 from albert_zh.tasks.regression import NumberPrediction
+from albert_zh.tasks.sentences import SentenceTask
 from albert_zh.tasks.task import Prediction, Row
 
 Text = str | tuple[str, str]
@@ -46,6 +47,12 @@ class Classifier:
         if missing:
             raise InputError(f"{folder}/task.json: no key {missing[0]!r}. Fine-tune again, or copy the folder whole.")
         self.task = task_of(about)
+        if not isinstance(self.task, SentenceTask):
+            raise InputError(
+                f"{folder}: a model of {self.task.name}, a task of kind {self.task.kind!r}, which a text alone does "
+                "not ask. Write the questions as the task's test file and answer it with finetune --do_predict=true "
+                f"--task_name={self.task.name} --output_dir={folder} --data_dir=…"
+            )
         self.labels, self.label_names = tuple(about["labels"]), tuple(about["label_names"])
         if self.labels != self.task.labels:
             raise InputError(f"{folder}/task.json: its labels are not those of the task {self.task.name!r}.")

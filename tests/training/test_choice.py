@@ -134,6 +134,11 @@ def test_the_report_shows_the_choices(finished, tmp_path):
     assert " ▸ 天地 ▸ " in page
 
 
+def test_a_text_alone_is_no_question(finished, capsys):
+    assert main(["predict", str(finished), "--text=天地"]) == 2
+    assert "a task of kind 'choice', which a text alone does not ask" in capsys.readouterr().err
+
+
 def test_idioms_are_given_once_unless_that_is_switched_off(flags, blanks, tmp_path):
     folder, task = tmp_path / "model", get_task("chid")
     assert main(flags(folder, task_name="chid", data_dir=blanks, num_train_epochs=1, train_batch_size=12)) == 0
