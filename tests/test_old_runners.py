@@ -21,7 +21,7 @@ GOOGLE = [
 ]
 VALUES = {"task_name": "lcqmc", "optimizer": "adamw", "learning_rate": "1e-4", "warmup_proportion": "0.1"}
 WITHOUT_EFFECT = {
-    *("predict_batch_size", "keep_checkpoint_max", "cached_dir", "iterations_per_loop", "num_tpu_cores", "master")
+    *("predict_batch_size", "keep_checkpoint_max", "iterations_per_loop", "num_tpu_cores", "master")
 }
 
 

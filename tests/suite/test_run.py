@@ -190,7 +190,8 @@ def test_a_dry_run_shows_the_plan_and_leaves_nothing(tmp_path, flags, capsys):
 
 
 def test_names_are_those_of_the_table_and_all_means_all():
-    assert plan.task_names(()) == plan.CLUE
+    assert plan.task_names(()) == (*plan.CLUE, "cluener", "drcd")
+    assert plan.task_names((), "squad") == ("squad1", "squad2")
     assert plan.task_names(("lcqmc_pair", "lcqmc")) == ("lcqmc",)
     assert set(plan.task_names(("all",))) == {task.name for task in TASKS.values()}
     assert plan.task_names(("glue", "rte", "lcqmc")) == (*plan.GLUE, "lcqmc")
