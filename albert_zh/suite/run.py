@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -146,10 +147,17 @@ def _finish(folder: Path, results: Sequence[Result], failures: dict[str, str], o
             output_file=str(folder / "report.html"),
             finetuned_dir=tuple(str(result.folder) for result in results),
             title=f"{options.benchmark.upper()}: 各任务成绩 Scores of all tasks",
-            command=(f"再跑一遍 Run again=bash {script} {words} --model={options.model}",),
+            command=(f"再跑一遍 Run again=bash {script} {words} {_start(options)}",),
         ),
         overview=(table, trials_table(results)),
     )
+
+
+def _start(options: SuiteOptions) -> str:
+    """The flags that say where rows and weights come from."""
+    names = ("model", "bert_config_file", "vocab_file", "spm_model_file", "data_dir")
+    given = [f"--{name}={shlex.quote(value)}" for name in names if (value := getattr(options, name))]
+    return " ".join([*given, *(["--sample"] if options.sample else [])])
 
 
 def _raise(failures: dict[str, str], tasks: int) -> None:

@@ -108,13 +108,14 @@ _share: dict[str, Any] = {}
 
 def _train(options: FinetuneOptions) -> dict[str, Any]:
     from albert_zh.training import finetuning
+    from albert_zh.training.setup import Share
 
     sweep = str(Path(options.output_dir).parent)
     if sweep not in _share:
         for other in _share.values():  # one task at a time
             other.close()
         _share.clear()
-        _share[sweep] = finetuning.Share()
+        _share[sweep] = Share()
     return finetuning.run(options, _share[sweep])
 
 

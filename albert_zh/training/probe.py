@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from albert_zh.training.batches import FeatureBatches
-from albert_zh.training.finetuning import Finetuning
 from albert_zh.training.options import FinetuneOptions
+from albert_zh.training.setup import Setup
 
 #: Rows of a split whose length is measured, and updates that are timed.
 MEASURED_ROWS, MEASURED_UPDATES = 1000, 4
@@ -20,7 +20,7 @@ def measure_rows(options: FinetuneOptions) -> tuple[dict[str, int], dict[str, in
     Raises:
         InputError: a file is missing or a row cannot be used.
     """
-    run = Finetuning(options)
+    run = Setup(options)
     splits = [split for split in run.task.files if split in ("train", "dev") or run.task.has(split, options.data_dir)]
     rows = {split: run.train_rows() if split == "train" else run.rows(split) for split in splits}
     tokens = {}
@@ -36,7 +36,7 @@ def measure_rows(options: FinetuneOptions) -> tuple[dict[str, int], dict[str, in
 
 def measure_speed(options: FinetuneOptions) -> float:
     """Tokens a second of an update, padding not counted, from ``MEASURED_UPDATES`` of them after one to warm up."""
-    run = Finetuning(options)
+    run = Setup(options)
     rows = run.train_rows()[: 64 * run.batch_size]
     task = run.task.fitted(rows)
     features = task.featurize(rows, run.tokenizer, run.length)

@@ -17,10 +17,11 @@ from albert_zh.pretrained import TASK_FILE
 from albert_zh.tasks import Task
 from albert_zh.training import finetuning
 from albert_zh.training.checkpoints import RUN_FILE, check_folder
-from albert_zh.training.finetuning import METRICS_FILE, finished_files
+from albert_zh.training.finetuning import finished_files
 from albert_zh.training.logs import LOG_FILE, curve
 from albert_zh.training.options import FinetuneOptions
 from albert_zh.training.parallel import Pool, pool_for, processes_for
+from albert_zh.training.setup import METRICS_FILE, Share
 from albert_zh.training.task_options import task_from
 from albert_zh.training.trainer import Stop
 
@@ -115,7 +116,7 @@ def _run(options: FinetuneOptions, pool: Pool | None) -> dict[str, Any]:
 
 class _Sweep:
     def __init__(self, options: FinetuneOptions, pool: Pool | None):
-        self.options, self.pool, self.share = options, pool, finetuning.Share()
+        self.options, self.pool, self.share = options, pool, Share()
         self.folder, self.task = Path(options.output_dir), task_from(options)
         config = None if options.warm_start else options.bert_config_file or None
         source = pretrained.find(options.init_checkpoint, config) if options.init_checkpoint else None
