@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -171,8 +171,21 @@ class PreparedRow(Row):
     target: Any = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Prepared:
-    """What makes a task read records; others of its rows, such as questions to be answered, are read as ever."""
+    """What makes a task read records; other splits, such as questions to be answered, are read as ever.
+
+    Attributes:
+        about: the JSON about the records.
+    """
+
+    about: Mapping[str, Any]
+    recorded: ClassVar[tuple[str, ...]] = ("train", "dev", "test")
+
+    def read(self, split: str, data_dir: str | os.PathLike[str]) -> list[Any]:
+        if split not in self.recorded:
+            return super().read(split, data_dir)
+        return list(_rows(self.find(split, data_dir), self, split))
 
     def featurize(self, rows: Sequence[Any], tokenizer: Tokenizer, max_seq_length: int) -> Features:
         if not isinstance(rows[0], PreparedRow):
@@ -185,7 +198,10 @@ class _Prepared:
             )
         for row in rows:
             if row.input_ids.max() >= tokenizer.vocab_size:
-                raise InputError(f"{row.where}: id {row.input_ids.max()} of {tokenizer.vocab_size} there are.")
+                raise InputError(
+                    f"{row.where}: holds id {row.input_ids.max()}, but the vocabulary has {tokenizer.vocab_size} "
+                    "entries. Make the records with the model's."
+                )
         return Features(
             input_ids=[row.input_ids for row in rows],
             segment_ids=[row.segment_ids for row in rows],
@@ -197,42 +213,23 @@ class _Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedClassification(_Prepared, ClassificationTask):
-    """A classification whose rows are records."""
+    """A classification whose rows are records; their texts are not known."""
 
-    about: Mapping[str, Any]
-
-    @property
-    def text_names(self) -> tuple[str, ...]:
-        return ()
-
-    def read(self, split: str, data_dir: str | os.PathLike[str]) -> list[PreparedRow]:
-        return list(_rows(self.find(split, data_dir), self, split))
+    text_names: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedRegression(_Prepared, RegressionTask):
-    """A regression whose rows are records."""
+    """A regression whose rows are records; their texts are not known."""
 
-    about: Mapping[str, Any]
-
-    @property
-    def text_names(self) -> tuple[str, ...]:
-        return ()
-
-    def read(self, split: str, data_dir: str | os.PathLike[str]) -> list[PreparedRow]:
-        return list(_rows(self.find(split, data_dir), self, split))
+    text_names: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedSpan(_Prepared, SpanTask):
-    """Reading comprehension whose training rows are records; what is answered is read from its own file."""
+    """Reading comprehension whose training rows are records; answers are cut from the text of the others."""
 
-    about: Mapping[str, Any]
-
-    def read(self, split: str, data_dir: str | os.PathLike[str]) -> list[Any]:
-        if split != "train":
-            return super().read(split, data_dir)
-        return list(_rows(self.find(split, data_dir), self, split))
+    recorded: ClassVar[tuple[str, ...]] = ("train",)
 
 
 def prepared_task(meta_file: str, files: Mapping[str, str], task_name: str = "") -> Task:
@@ -285,6 +282,8 @@ def _rows(path: Path, task: Task, split: str) -> Iterator[PreparedRow]:
                     f"{where}: a record without {', '.join(missing)}. Make it with create-finetuning-data."
                 )
             length = int(features["input_mask"].sum())
+            if not 0 < length <= len(features["input_ids"]):
+                raise InputError(f"{where}: input_mask says {length} tokens of {len(features['input_ids'])}. {_REMAKE}")
             ids, segments = (features[name][:length].astype(np.int32) for name in ("input_ids", "segment_ids"))
             target, label = _target(features, task, wanted, split, where)
             yield PreparedRow(where, "", None, label, number, ids, segments, target)
@@ -294,6 +293,11 @@ def _target(features: Mapping[str, np.ndarray], task: Task, names: Sequence[str]
     """What is learned of a record, and its label as text; None where it is not known."""
     values = [features[name][0] for name in names]
     if isinstance(task, SpanTask):
+        begin, end = map(int, values)
+        if not begin <= end < features["input_mask"].sum():
+            raise InputError(
+                f"{where}: an answer from token {begin} to {end} of {features['input_mask'].sum()}. {_REMAKE}"
+            )
         return np.array(values, np.int32), None
     known = not split.startswith("test") or features.get("is_real_example", [1])[0]
     if isinstance(task, RegressionTask):
