@@ -24,6 +24,7 @@ from albert_zh.tasks.regression import RegressionTask
 from albert_zh.tasks.span import SpanTask
 from albert_zh.text.tokenizer import Tokenizer, load_tokenizer
 
+_REMAKE = "Make it with create-finetuning-data."
 #: What the JSON says of this package's own records beside what the Garden's says.
 _OWN = "albert_zh"
 _UNUSED = {"help": "", "ignored": "rows are read from files; no TensorFlow Datasets"}
@@ -145,6 +146,9 @@ def _write(path: Path, features: Features, length: int, task: Task) -> None:
             label = features.labels[number]
             if isinstance(task, SpanTask):
                 begin, end = label.tolist()
+                if begin < 0:
+                    row = features.rows[features.row_numbers[number]]
+                    raise InputError(f"{row.where}: no token of the passage holds the answer. Remove the question.")
                 record |= {"unique_ids": [1_000_000_000 + number], "start_positions": [begin], "end_positions": [end]}
                 record["is_impossible"] = [int(end == 0)]
             else:
@@ -245,9 +249,7 @@ def prepared_task(meta_file: str, files: Mapping[str, str], task_name: str = "")
     """
     about = read_json(meta_file)
     if not isinstance(about, dict) or not {"task_type", "max_seq_length"} <= about.keys():
-        raise InputError(
-            f"{meta_file}: no 'task_type' and 'max_seq_length' in it. Make it with create-finetuning-data."
-        )
+        raise InputError(f"{meta_file}: no 'task_type' and 'max_seq_length' in it. {_REMAKE}")
     squad = about["task_type"] == "bert_squad"
     named = "squad2" if about.get("version_2_with_negative") else "squad1"
     held = about.get(_OWN, {}).get("task") or (named if squad else about.get("processor_type", ""))
@@ -278,9 +280,7 @@ def _rows(path: Path, task: Task, split: str) -> Iterator[PreparedRow]:
             features = parse_example(records.read(number))
             wanted = ("start_positions", "end_positions") if isinstance(task, SpanTask) else ("label_ids",)
             if missing := [n for n in ("input_ids", "input_mask", "segment_ids", *wanted) if n not in features]:
-                raise InputError(
-                    f"{where}: a record without {', '.join(missing)}. Make it with create-finetuning-data."
-                )
+                raise InputError(f"{where}: a record without {', '.join(missing)}. {_REMAKE}")
             length = int(features["input_mask"].sum())
             if not 0 < length <= len(features["input_ids"]):
                 raise InputError(f"{where}: input_mask says {length} tokens of {len(features['input_ids'])}. {_REMAKE}")

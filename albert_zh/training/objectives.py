@@ -77,21 +77,21 @@ class RegressionObjective:
 class SpanObjective:
     """Mean over the windows of half the cross-entropy of the first and half that of the last token's place, nats.
 
-    Devlin et al. 2018, section 4.2. Batches hold ``labels`` int (B, 2), ``row_weights`` (B,); outputs ``logits``
-    (B, L, 2).
+    Devlin et al. 2018, section 4.2. Batches hold ``labels`` int (B, 2), -1 where there is no gold, ``row_weights``
+    (B,); outputs ``logits`` (B, L, 2).
     """
 
     losses = ("loss",)
 
     def counts(self, batch):
-        rows = tf.reduce_sum(batch["row_weights"])
+        rows = tf.reduce_sum(_with_gold(batch))
         return {"loss": rows, "accuracy": rows}
 
     def sums(self, outputs, batch):
+        places, weights = tf.maximum(batch["labels"], 0), _with_gold(batch)
         scores = tf.transpose(outputs["logits"], [0, 2, 1])  # (B, L, 2) -> (B, 2, L)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch["labels"], logits=scores)
-        hits = tf.reduce_all(tf.argmax(scores, axis=-1, output_type=tf.int32) == batch["labels"], axis=1)
-        weights = batch["row_weights"]
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=places, logits=scores)
+        hits = tf.reduce_all(tf.argmax(scores, axis=-1, output_type=tf.int32) == places, axis=1)
         return {
             "loss": tf.reduce_sum(tf.reduce_mean(losses, axis=1) * weights),
             "accuracy": tf.reduce_sum(tf.cast(hits, tf.float32) * weights),
@@ -104,6 +104,11 @@ class SpanObjective:
         if not len(labels):
             return 0.0
         return float(np.mean(_log_sum(scores) - np.take_along_axis(scores, labels[:, :, None], axis=2)[:, :, 0]))
+
+
+def _with_gold(batch):
+    """Weights of the rows, 0 for those without gold."""
+    return batch["row_weights"] * tf.cast(batch["labels"][:, 0] >= 0, tf.float32)
 
 
 class TaggingObjective:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from albert_zh.training.objectives import ChainObjective, TaggingObjective
+from albert_zh.training.objectives import ChainObjective, SpanObjective, TaggingObjective
 
 
 def chain(dice, tags):
@@ -81,3 +81,23 @@ def test_the_loss_of_tags_is_the_mean_over_tokens_that_have_one():
     right = (shares.argmax(axis=-1) == labels)[known]
     assert float(sums["accuracy"] / counts["accuracy"]) == pytest.approx(right.mean())
     assert objective.mean_loss(logits, list(labels)) == pytest.approx(wanted.mean(), rel=1e-5)
+
+
+def test_the_loss_of_a_span_is_half_of_each_end_and_windows_without_gold_count_for_nothing():
+    dice = np.random.default_rng(5)
+    logits = dice.normal(size=(4, 6, 2)).astype(np.float32)
+    labels = np.array([[2, 4], [0, 0], [-1, -1], [3, 3]], np.int32)
+    weights = np.array([1, 1, 1, 0], np.float32)  # the last only fills the batch
+
+    def by_hand(window):
+        shares = np.exp(logits[window]) / np.exp(logits[window]).sum(axis=0)
+        begin, end = labels[window]
+        return -(np.log(shares[begin, 0]) + np.log(shares[end, 1])) / 2
+
+    objective = SpanObjective()
+    batch = {"labels": tf.constant(labels), "row_weights": tf.constant(weights)}
+    sums, counts = objective.sums({"logits": tf.constant(logits)}, batch), objective.counts(batch)
+    wanted = (by_hand(0) + by_hand(1)) / 2
+    assert float(sums["loss"] / counts["loss"]) == pytest.approx(wanted, rel=1e-5)
+    assert objective.mean_loss(logits[:3], labels[:3]) == pytest.approx(wanted, rel=1e-5)
+    assert objective.mean_loss(logits[2:3], labels[2:3]) == 0
