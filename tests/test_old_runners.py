@@ -20,9 +20,7 @@ GOOGLE = [
     *"keep_checkpoint_max optimizer".split(),
 ]
 VALUES = {"task_name": "lcqmc", "optimizer": "adamw", "learning_rate": "1e-4", "warmup_proportion": "0.1"}
-WITHOUT_EFFECT = {
-    *("predict_batch_size", "keep_checkpoint_max", "iterations_per_loop", "num_tpu_cores", "master")
-}
+WITHOUT_EFFECT = {*("predict_batch_size", "keep_checkpoint_max", "iterations_per_loop", "num_tpu_cores", "master")}
 
 
 def value(name):
