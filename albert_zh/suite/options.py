@@ -70,6 +70,7 @@ class SuiteOptions:
     prompt: bool = _as_in_finetuning("prompt")
     max_seq_length: int | None = _as_in_finetuning("max_seq_length")
     train_batch_size: int | None = _as_in_finetuning("train_batch_size")
+    micro_batch_size: int = _as_in_finetuning("micro_batch_size")
     num_train_epochs: float | None = _as_in_finetuning("num_train_epochs")
     optimizer: str = _as_in_finetuning("optimizer")
     precision: str = _as_in_finetuning("precision")

@@ -143,7 +143,7 @@ def make_job(name: str, options: SuiteOptions, model: str, alone: bool) -> Job:
             field: getattr(options, field)
             for field in (
                 "bert_config_file vocab_file spm_model_file do_lower_case few_shot max_seq_length train_batch_size "
-                "num_train_epochs optimizer precision jit_compile random_seed seeds early_stop prompt"
+                "micro_batch_size num_train_epochs optimizer precision jit_compile random_seed seeds early_stop prompt"
             ).split()
         },
     )

@@ -378,7 +378,6 @@ _TASKS: tuple[Task, ...] = (
             "test": ("test1.1.json", *_c3_files("test")),
             "test1.0": ("test1.0.json",),
         },
-        # A step is 128 sequences of up to 512 tokens. Of tiny, 8 rows took 4.5 GB on a CPU, each more 0.4 GB.
         recipe=Recipe(512, 32, 5e-5, 8),
         published=_clue_scores(50.26, 59.58, 64.41, 70.32, 73.28),
         submission=Submission({"test": "c311_predict.json", "test1.0": "c310_predict.json"}),

@@ -84,6 +84,8 @@ class Finetuning(Setup):
                 task.find("test", options.data_dir)  # raises, and says what was looked for
             rows |= {split: self.rows(split) for split in tests}
         features = {split: self.features(split, rows[split]) for split in rows}
+        if options.do_train:
+            self.micro_batch, self.accumulate = self.split(features["train"])
         if options.do_train and not self._finished():
             metrics = {"task": task.name, "settings": self.identity()} | self._train(features)
         else:
@@ -140,7 +142,7 @@ class Finetuning(Setup):
         warmup = int(steps * options.warmup_proportion) if options.warmup_step is None else options.warmup_step
         if warmup >= steps:
             raise InputError(f"--warmup_step={warmup}: the run has {steps:,} updates. Give fewer.")
-        self.loop = self.loop_for(steps)
+        self.loop = self.loop_for(steps, self.accumulate)
         if self.chief:
             # Not before the weights were read: what cannot be used leaves no folder behind.
             claim_folder(
@@ -157,8 +159,7 @@ class Finetuning(Setup):
             widths=4 if self.compiled else 0,
             seed=options.random_seed,
         )
-        replicas = self.strategy.num_replicas_in_sync
-        share = math.ceil(self.batch_size / replicas)
+        share = self.micro_batch * self.accumulate
 
         def batch(step):
             rows = batches.rows(step)
@@ -181,8 +182,9 @@ class Finetuning(Setup):
             return f"loss {scores['loss']:.4f}{shown}"
 
         metric = task.main_metric
+        held = f" ({self.micro_batch} at once on a device)" if self.accumulate > 1 else ""
         print(
-            f"batch: {self.batch_size} rows, {steps:,} updates = {epochs:.3g} epochs of {examples:,} rows; "
+            f"batch: {self.batch_size} rows{held}, {steps:,} updates = {epochs:.3g} epochs of {examples:,} rows; "
             f"padded to {', '.join(map(str, batches.widths[:12]))}{' …' if len(batches.widths) > 12 else ''}; "
             f"rate {self.peak_rate:.3g}, {options.optimizer}, {'compiled' if self.compiled else 'not compiled'}",
             flush=True,

@@ -221,6 +221,7 @@ class FinetuneOptions:
     )
     max_seq_length: int | None = field(default=None, metadata={"help": "tokens a row (left out: the task's recipe)"})
     train_batch_size: int | None = field(default=None, metadata={"help": "rows per update (left out: the recipe)"})
+    micro_batch_size: int = _as_in_pretraining("micro_batch_size")
     eval_batch_size: int = field(default=64, metadata={"help": "rows per evaluation batch"})
     predict_batch_size: int = field(default=64, metadata={"help": "", "ignored": "--eval_batch_size is used"})
     learning_rate: float | None = field(default=None, metadata={"help": "peak rate (left out: the task's recipe)"})
@@ -384,6 +385,8 @@ class FinetuneOptions:
             raise InputError(f"--seeds={self.seeds}: goes with --sweep=true, whose best rate is run with each seed.")
         if self.processes < 0 or (self.processes > 1 and not self.sweep):
             raise InputError(f"--processes={self.processes}: 0 or more runs of --sweep=true side by side.")
+        if self.micro_batch_size < 0:
+            raise InputError(f"--micro_batch_size={self.micro_batch_size}: must be 0 (by length and device) or more.")
         if self.eval_steps < 0:
             raise InputError(f"--eval_steps={self.eval_steps}: must be 0 (four looks an epoch) or more.")
         if (self.prompt_template or self.prompt_words) and not self.prompt:

@@ -45,6 +45,7 @@ class SquadOptions:
     spm_model_file: str = _as_in_finetuning("spm_model_file", "sp_model_file")
     do_lower_case: bool | None = _as_in_finetuning("do_lower_case")
     train_batch_size: int | None = _as_in_finetuning("train_batch_size")
+    micro_batch_size: int = _as_in_finetuning("micro_batch_size")
     predict_batch_size: int = field(default=64, metadata={"help": "windows answered at once"})
     learning_rate: float | None = _as_in_finetuning("learning_rate")
     num_train_epochs: float | None = _as_in_finetuning("num_train_epochs")

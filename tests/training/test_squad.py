@@ -10,6 +10,7 @@ from albert_zh.cli import main
 from albert_zh.pretrained import load_pretrained
 from albert_zh.tasks import get_task
 from albert_zh.tasks.span import SpanTask
+from albert_zh.training.logs import curve
 
 from ..conftest import CHARACTERS
 
@@ -114,6 +115,21 @@ def test_a_report_shows_the_answers(finished, tmp_path):
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "无答案 unanswerable" in page
     assert "天地 ▸" in page
+
+
+def test_a_batch_held_in_parts_learns_what_it_learns_whole(flags, toy, tmp_path, capsys):
+    config = json.loads((toy / "albert_config.json").read_text(encoding="utf-8"))
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # each part draws its own masks
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    losses = []
+    for size in (0, 3):
+        folder = tmp_path / f"model{size}"
+        changes = {"bert_config_file": tmp_path / "config.json", "num_train_epochs": 1, "learning_rate": 0.001}
+        assert main(flags(folder, micro_batch_size=size, **changes)) == 0
+        losses.append(curve(folder / "log.csv", "train", "loss")[1])
+    assert "8 rows (3 at once on a device)" in capsys.readouterr().out
+    assert len(losses[0]) > 10
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
 
 
 @pytest.mark.parametrize(
