@@ -85,7 +85,7 @@ class Finetuning(Setup):
             rows |= {split: self.rows(split) for split in tests}
         features = {split: self.features(split, rows[split]) for split in rows}
         if options.do_train:
-            self.micro_batch, self.accumulate = self.split(features["train"])
+            self.micro_batch, self.accumulate = self.micro_batches(features["train"])
         if options.do_train and not self._finished():
             metrics = {"task": task.name, "settings": self.identity()} | self._train(features)
         else:

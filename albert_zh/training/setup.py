@@ -203,7 +203,7 @@ class Setup:
             "max_seq_length": self.length,
         }
 
-    def split(self, features: Features) -> tuple[int, int]:
+    def micro_batches(self, features: Features) -> tuple[int, int]:
         """(rows of a micro-batch, how many of them a replica accumulates an update), so that an update of the longest
         rows fits the memory of most machines; see ``MICRO_BATCH_VALUES``."""
         share = math.ceil(self.batch_size / self.strategy.num_replicas_in_sync)
