@@ -40,15 +40,16 @@ def measure_speed(options: FinetuneOptions) -> float:
     rows = run.train_rows()[: 64 * run.batch_size]
     task = run.task.fitted(rows)
     features = task.featurize(rows, run.tokenizer, run.length)
+    size, _ = run.micro_batches(features)  # what a device holds at once, as in the run itself
     loop = run.loop_for(0)
-    batches = FeatureBatches(task.targeted(features), size=run.batch_size, pad_id=run.tokenizer.pad_id)
+    batches = FeatureBatches(task.targeted(features), size=size, pad_id=run.tokenizer.pad_id)
     tokens, start = 0, 0.0
     for step in range(1 + MEASURED_UPDATES):
         if step == 1:
             start = time.monotonic()
         numbers = batches.rows(step)
         tokens += int(batches.tokens[numbers].sum()) if step else 0
-        loop.step(loop.distribute(lambda *_, numbers=numbers: batches.read(numbers, run.batch_size)), step, 0.0)
+        loop.step(loop.distribute(lambda *_, numbers=numbers: batches.read(numbers, size)), step, 0.0)
     speed = tokens / (time.monotonic() - start)
     run.share.close()
     return speed
