@@ -69,11 +69,12 @@ def test_every_shipped_sample_folder_is_read_by_its_task_and_no_row_is_in_two_pa
                 assert not asked[split] & asked[other], f"{split} and {other} share a row"
 
 
-@pytest.mark.parametrize("folder", SAMPLES, ids=lambda folder: folder.name)
+WITH_LABELS = [folder for folder in SAMPLES if get_task(folder.name).head.kind in LABELLED]
+
+
+@pytest.mark.parametrize("folder", WITH_LABELS, ids=lambda folder: folder.name)
 def test_every_label_of_dev_is_in_train(folder):
     task = get_task(folder.name)
-    if task.head.kind not in LABELLED:
-        pytest.skip("answers without labels")
     labels = {row.label for row in task.read("train", folder)}
     assert len(labels) >= 2
     for split in ("dev", *task.further_dev(folder)):
