@@ -129,10 +129,12 @@ class Loop:
         first = one(0)
 
         def body(index, total):
-            return index + 1, tf.nest.map_structure(tf.add, total, one(index))
+            # A micro-batch needs none before it: unless told to wait, TensorFlow computes, and so holds, several.
+            with tf.control_dependencies(tf.nest.flatten(total)):
+                return index + 1, tf.nest.map_structure(tf.add, total, one(tf.identity(index)))
 
-        _, total = tf.while_loop(lambda index, _: index < self.accumulate, body, (tf.constant(1), first))
-        return total
+        start = (tf.constant(1), first)
+        return tf.while_loop(lambda index, _: index < self.accumulate, body, start, parallel_iterations=1)[1]
 
     def _replica_update(self, weights, grads, moments, rate, loss):
         """New weights and moments, the gradient's norm before clipping; unchanged where norm or loss is not finite."""
