@@ -36,14 +36,10 @@ def run_all(function: Callable[[Spec], Report], specs: Sequence[Spec], num_worke
     if workers <= 1:
         yield from map(function, specs)
         return
-    with worker_pool(workers) as pool:
-        try:
-            for future in as_completed([pool.submit(function, spec) for spec in specs]):
-                yield future.result()
-        except InputError as error:
-            raise InputError(str(error)) from None  # without the traceback of the worker
-        except BrokenProcessPool:
-            raise worker_killed("finished shards are kept. If it happens again, lower --num_workers.") from None
+    advice = "finished shards are kept. If it happens again, lower --num_workers."
+    with worker_pool(workers) as pool, worker_errors(advice):
+        for future in as_completed([pool.submit(function, spec) for spec in specs]):
+            yield future.result()
 
 
 def call_in_process(function: str, *arguments: Any, advice: str) -> Any:
@@ -57,20 +53,37 @@ def call_in_process(function: str, *arguments: Any, advice: str) -> Any:
     Raises:
         InputError: raised by the function, or the process was killed.
     """
-    with worker_pool(1) as pool:
-        try:
-            return pool.submit(_call, function, *arguments).result()
-        except InputError as error:
-            raise InputError(str(error)) from None  # without the traceback of the worker
-        except BrokenProcessPool:
-            raise worker_killed(advice) from None
+    with worker_pool(1) as pool, worker_errors(advice):
+        return pool.submit(_call, function, *arguments).result()
 
 
 def _call(function: str, *arguments: Any) -> Any:
-    module, _, name = function.partition(":")
     with standard_error_held():
-        found = getattr(importlib.import_module(module), name)
+        found = imported(function)
     return found(*arguments)
+
+
+def imported(function: str) -> Callable[..., Any]:
+    """The function that "module:name" stands for."""
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+@contextmanager
+def worker_errors(advice: str) -> Iterator[None]:
+    """What was raised in a worker, or of its end, as a user is told it.
+
+    Args:
+        advice: what to do if the worker was killed.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error)) from None  # without the traceback of the worker
+    except BrokenProcessPool:
+        raise InputError(
+            "a worker process was killed, most often because the memory ran out. Give the same command again: " + advice
+        ) from None
 
 
 @contextmanager
@@ -98,13 +111,6 @@ def worker_pool(
             for child in set(multiprocessing.active_children()) - before:
                 child.terminate()
                 child.join()
-
-
-def worker_killed(advice: str) -> InputError:
-    """What to say of ``BrokenProcessPool``."""
-    return InputError(
-        f"a worker process was killed, most often because the memory ran out. Give the same command again: {advice}"
-    )
 
 
 def _start_worker(prepare: Callable[..., None] | None, *arguments: Any) -> None:

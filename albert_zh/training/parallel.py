@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from albert_zh.files import InputError
 from albert_zh.training.options import FinetuneOptions
-from albert_zh.workers import worker_killed, worker_pool
+from albert_zh.workers import imported, worker_errors, worker_pool
 
 #: Of the user: which GPUs this process may use; each worker is left one of them.
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -40,12 +37,8 @@ class Pool:
         future = self._executor.submit(_logged, log, function, *arguments)
 
         def value() -> Any:
-            try:
+            with worker_errors("finished runs are kept. If it happens again, lower --processes."):
                 return future.result()
-            except InputError as error:
-                raise InputError(str(error)) from None  # without the traceback of the worker
-            except BrokenProcessPool:
-                raise worker_killed("finished runs are kept. If it happens again, lower --processes.") from None
 
         return value
 
@@ -124,9 +117,8 @@ def _logged(log: Path, function: str, *arguments: Any) -> Any:
     with open(log, "a", encoding="utf-8") as stream:
         for number in (1, 2):  # what TensorFlow's own code prints too
             os.dup2(stream.fileno(), number)
-    module, _, name = function.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)(*arguments)
+        return imported(function)(*arguments)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
