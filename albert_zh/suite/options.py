@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from albert_zh.files import InputError
-from albert_zh.training.options import FinetuneOptions
+from albert_zh.training.options import FinetuneOptions, same_field
 
 
 def _as_in_finetuning(name: str):
-    original = FinetuneOptions.__dataclass_fields__[name]
-    return field(default=original.default, metadata=original.metadata)
+    return same_field(FinetuneOptions, name)
 
 
 @dataclass(frozen=True)

@@ -151,10 +151,14 @@ def _check_warm_start(options) -> None:
         )
 
 
-def _as_in_pretraining(name: str):
-    """The field of PretrainOptions of this name: one meaning, one help text."""
-    original = PretrainOptions.__dataclass_fields__[name]
+def same_field(options: type, name: str):
+    """The field of that name of other options: one meaning, one help text."""
+    original = options.__dataclass_fields__[name]
     return field(default=original.default, metadata=original.metadata)
+
+
+def _as_in_pretraining(name: str):
+    return same_field(PretrainOptions, name)
 
 
 _CLOZE = "without a classifier"

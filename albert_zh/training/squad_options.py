@@ -6,15 +6,13 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from albert_zh.files import InputError
-from albert_zh.training.options import FinetuneOptions
+from albert_zh.training.options import FinetuneOptions, same_field
 
 _MODES = ("train_and_predict", "train_and_eval", "train", "predict", "eval")
 
 
-def _as_in_finetuning(name: str, *aliases: str):
-    original = FinetuneOptions.__dataclass_fields__[name]
-    about = {key: value for key, value in original.metadata.items() if key != "group"}
-    return field(default=original.default, metadata=about | ({"aliases": aliases} if aliases else {}))
+def _as_in_finetuning(name: str):
+    return same_field(FinetuneOptions, name)
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,10 @@ class SquadOptions:
         default="", metadata={"help": "JSON of create-finetuning-data about the records of --train_data_path"}
     )
     version_2_with_negative: bool = field(default=False, metadata={"help": "questions may have no answer"})
-    init_checkpoint: str = _as_in_finetuning("init_checkpoint", "hub_module_url")
-    bert_config_file: str = _as_in_finetuning("bert_config_file", "albert_config_file")
+    init_checkpoint: str = _as_in_finetuning("init_checkpoint")
+    bert_config_file: str = _as_in_finetuning("bert_config_file")
     vocab_file: str = _as_in_finetuning("vocab_file")
-    spm_model_file: str = _as_in_finetuning("spm_model_file", "sp_model_file")
+    spm_model_file: str = _as_in_finetuning("spm_model_file")
     do_lower_case: bool | None = _as_in_finetuning("do_lower_case")
     train_batch_size: int | None = _as_in_finetuning("train_batch_size")
     micro_batch_size: int = _as_in_finetuning("micro_batch_size")
@@ -62,7 +60,7 @@ class SquadOptions:
     random_seed: int = _as_in_finetuning("random_seed")
     distribution_strategy: str = _as_in_finetuning("distribution_strategy")
     use_tpu: bool = _as_in_finetuning("use_tpu")
-    tpu_name: str = _as_in_finetuning("tpu_name", "tpu")
+    tpu_name: str = _as_in_finetuning("tpu_name")
     overwrite: bool = _as_in_finetuning("overwrite")
     steps_per_loop: int = field(default=1000, metadata={"help": "", "ignored": "no session loop any more"})
 
