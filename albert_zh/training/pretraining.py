@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from albert_zh import layouts, pretrained
 from albert_zh.config import AlbertConfig
@@ -142,9 +141,9 @@ class _Pretraining:
                 f"--train_batch_size={options.train_batch_size}: not a multiple of the {replicas} devices."
             )
         rows = options.train_batch_size // replicas
-        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        row = options.max_seq_length * self.config.num_hidden_layers * self.config.hidden_size
-        limit = options.micro_batch_size or max(MICRO_BATCH_VALUES[kind] // row, 1)
+        limit = options.micro_batch_size or devices.rows_at_once(
+            self.config, options.max_seq_length, MICRO_BATCH_VALUES
+        )
         if options.micro_batch_size and rows % min(options.micro_batch_size, rows):
             raise InputError(
                 f"--micro_batch_size={options.micro_batch_size}: does not divide the {rows} rows of a device."

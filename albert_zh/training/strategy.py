@@ -7,11 +7,13 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import tensorflow as tf
 
+from albert_zh.config import AlbertConfig
 from albert_zh.files import InputError, first_line
 from albert_zh.training.options import STRATEGIES, FinetuneOptions, PretrainOptions
 
@@ -115,6 +117,18 @@ def describe(strategy: tf.distribute.Strategy) -> str:
     details = tf.config.experimental.get_device_details(devices[0]).get("device_name", "") if kind == "GPU" else ""
     where = f"{details or kind}" + (f", {os.cpu_count()} cores" if kind == "CPU" else "")
     return f"{type(strategy).__name__}, {strategy.num_replicas_in_sync} replica(s) on {where}"
+
+
+def rows_at_once(config: AlbertConfig, tokens: int, values: Mapping[str, int]) -> int:
+    """Rows that a device holds in training, 1 or more.
+
+    Args:
+        config: of the network.
+        tokens: of a row.
+        values: "CPU" and "GPU" to tokens x layers x H that one of its kind holds.
+    """
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    return max(values[kind] // (tokens * config.num_hidden_layers * config.hidden_size), 1)
 
 
 def forget_peak_memory() -> None:
