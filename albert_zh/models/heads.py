@@ -49,7 +49,13 @@ class MaskedLanguageModel(keras.layers.Layer):
 
 
 class AlbertModelBase(keras.Model):
-    """What the models share: a config, a seed, weights that exist from the start."""
+    """What the models share: a config, a seed, weights that exist from the start.
+
+    Attributes:
+        reads_pooler: whether the pooler takes part in what the model is trained on.
+    """
+
+    reads_pooler = True
 
     def __init__(self, config: AlbertConfig, seed: int, name: str, dtype):
         super().__init__(name=name, dtype=dtype)
@@ -145,6 +151,8 @@ class AlbertForCloze(AlbertModelBase):
     It returns the encoder's outputs and ``logits`` float32 (B, C). The pooler takes no part. ``heads_only`` leaves
     ``sequence_output`` out, which is faster.
     """
+
+    reads_pooler = False
 
     def __init__(
         self,

@@ -25,6 +25,8 @@ class AlbertForSpan(AlbertModelBase):
     https://arxiv.org/abs/1810.04805, section 4.2; the place of [CLS] stands for "no answer".)
     """
 
+    reads_pooler = False
+
     def __init__(self, config: AlbertConfig, seed: int = 0, name="albert", dtype=None):
         super().__init__(config, seed, name, dtype)
         self.span = dense(2, self.initializers, "span", "float32")
@@ -51,6 +53,8 @@ class AlbertForTagging(AlbertModelBase):
     a tag (across) after a tag (down), ``first`` and ``last`` (C,): a conditional random field (Lafferty et al. 2001;
     for tagging, https://arxiv.org/abs/1603.01360).
     """
+
+    reads_pooler = False
 
     def __init__(
         self, config: AlbertConfig, num_tags: int, crf: bool = False, seed: int = 0, name="albert", dtype=None

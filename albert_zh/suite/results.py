@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from albert_zh.files import atomic_writer, write_json
-from albert_zh.report.content import Table
+from albert_zh.report.content import Table, printed_score
 from albert_zh.suite.plan import Job, duration
-from albert_zh.tasks.metrics import CORRELATIONS
 
 _COLUMNS = "task rate seed metric dev best_step steps stopped_after seconds memory_mb folder".split()
 
@@ -121,9 +120,7 @@ def _beside_baseline(result: Result, split: str, spread: str) -> tuple[str, str,
 
 def _published(task) -> str:
     def printed(value: float | None) -> str:
-        if value is None:
-            return "–"
-        return f"{value:.3f}" if task.main_metric in CORRELATIONS else f"{100 * value:.1f}"
+        return "–" if value is None else printed_score(value, task.main_metric).rstrip("%")
 
     def one(score) -> str:
         return f"{score.model} {printed(score.dev)}/{printed(score.test)}"

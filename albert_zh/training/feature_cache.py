@@ -51,19 +51,15 @@ class Ragged(Sequence):
         return (self.values[start:end] for start, end in itertools.pairwise(bounds))
 
 
-def cached(
-    folder: Path | None, made_from: Mapping[str, Any], rows: Sequence[Any], make: Callable[[], Features]
-) -> Features:
+def cached(folder: Path, made_from: Mapping[str, Any], rows: Sequence[Any], make: Callable[[], Features]) -> Features:
     """The features kept under ``folder`` for ``made_from``, or those that ``make`` makes, which are then kept.
 
     Args:
-        folder: of all kept features; None: nothing is kept.
+        folder: of all kept features.
         made_from: everything the features depend on, for JSON.
         rows: the rows they were made from, which are not kept.
         make: makes them.
     """
-    if folder is None:
-        return make()
     key = json.dumps({"version": VERSION, **made_from}, sort_keys=True, ensure_ascii=False, default=str)
     own = folder / hashlib.sha256(key.encode()).hexdigest()[:32]
     with contextlib.suppress(OSError, ValueError, KeyError, InputError):  # missing, or damaged: made again

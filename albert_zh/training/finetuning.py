@@ -86,7 +86,8 @@ class Finetuning(Setup):
         features = {split: self.features(split, rows[split]) for split in rows}
         if options.do_train:
             self.micro_batch, self.accumulate = self.micro_batches(features["train"])
-        if options.do_train and not self._finished():
+        trains = options.do_train and not self._finished()
+        if trains:
             metrics = {"task": task.name, "settings": self.identity()} | self._train(features)
         else:
             if options.do_train:
@@ -101,7 +102,7 @@ class Finetuning(Setup):
             metrics["custom"] = describe(task)
         elif options.own_files:
             metrics["files"] = metrics.get("files", {}) | options.own_files
-        scores = self._score(rows, features)
+        scores = self._score(rows, features, tune=trains)
         for name in ("baselines", "scored"):
             scores[name] = metrics.get(name, {}) | scores[name]
         metrics |= scores
@@ -209,8 +210,6 @@ class Finetuning(Setup):
         finished_weights(self.loop, checkpoints)
         if (task.head.spread, task.head.mean) != (1, 0):
             self.loop.model.rescale(task.head.spread, task.head.mean)
-        dev = features["dev"]
-        self.task = self.task.tuned(self._predictions(dev), dev.rows)
         return {
             "best_step": outcome.best_step,
             "steps": steps,
@@ -261,20 +260,23 @@ class Finetuning(Setup):
             logits[rows, :length] = output[:, :length]
         return logits
 
-    def _score(self, rows, features) -> dict[str, Any]:
+    def _score(self, rows, features, *, tune: bool) -> dict[str, Any]:
         """Dev scores, test answers, the baselines beside them; writes predictions and submission files.
 
-        ``scored`` holds the SHA-256 of each file answered: other rows under its name are then told from it.
+        With ``tune`` the task is first made the one that is best on dev, the first split answered. ``scored`` holds the
+        SHA-256 of each file answered: other rows under its name are then told from it.
         """
 
-        options, result = self.options, {}
-        task = self.task  # as tuned on dev
+        options, task = self.options, self.task
+        result: dict[str, Any] = {"baselines": {}, "scored": {}}
         train_rows = rows.get("train") or (self.train_rows() if task.has("train", options.data_dir) else ())
-        result |= {"baselines": {}, "scored": {}}
         for split in rows:
             if split == "train":
                 continue
             predictions = self._predictions(features[split])
+            if tune and split == "dev":
+                self.task = task = task.tuned(predictions, rows[split])
+                predictions = task.retold(predictions)
             result["scored"][split] = task.fingerprint(split, options.data_dir)
             known = all(map(task.has_gold, rows[split]))
             result[split] = task.score(predictions, rows[split]) if known else {"rows": len(rows[split])}

@@ -8,8 +8,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from albert_zh import pretrained
 from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import variable_names
@@ -27,8 +25,9 @@ from albert_zh.training.options import FINETUNE_COMPILE_FROM, FinetuneOptions
 from albert_zh.training.task_options import asked_as_cloze, few_shot_note, task_from, with_settings
 
 METRICS_FILE = "metrics.json"
-#: Tokens x layers x H of a micro-batch: of tiny 4 rows of C3, 2.8 GB on a CPU; on GPUs what fits 12 GB.
-MICRO_BATCH_VALUES = {"CPU": 20_000_000, "GPU": 40_000_000}
+#: Tokens x layers x H of a micro-batch: of tiny 7 rows of C3, 4.4 GB on a CPU; on GPUs as in pretraining, which holds
+#: more beside it.
+MICRO_BATCH_VALUES = {"CPU": 20_000_000, "GPU": 20_000_000}
 _TOKEN_HEADS = ("span", "tagging", "crf")
 #: What a head without labels of its own answers with.
 _ANSWERS = {"regression": "a number", "choice": "one of several texts", "span": "a piece of a passage"}
@@ -90,8 +89,7 @@ class Setup:
         self.tokenizer = pretrained.tokenizer_of(self.source, **given, lower_case=lower_case, config=self.config)
         self.task = asked_as_cloze(self.task, options, self.tokenizer, answering)
         self.task = self.task.with_settings(answering.get("settings", {}))
-        if not options.custom:  # what this call gives comes before what the model was trained with
-            self.task = with_settings(self.task, options)
+        self.task = with_settings(self.task, options)  # what this call gives comes before what was kept
         self.objective = OBJECTIVES[self.task.head.kind]()
         self.micro_batch, self.accumulate = self.batch_size, 1  # until the rows are known
         self._check_source()
@@ -171,11 +169,11 @@ class Setup:
     def features(self, split: str, rows: list[Any]) -> Features:
         key = (split, self.options.few_shot and self.options.random_seed)  # few-shot rows are drawn with the seed
         if key not in self.share.features:
-            features = cached(
-                self._cache_folder(len(rows)),
-                self._made_from(split),
-                rows,
-                lambda: self.task.featurize(rows, self.tokenizer, self.length),
+            folder = self._cache_folder(len(rows))
+            features = (
+                cached(folder, self._made_from(split), rows, lambda: self._featurized(rows))
+                if folder
+                else self._featurized(rows)
             )
             self.share.features[key] = features
             cut = f", {features.truncated:,} cut to {self.length} tokens" if features.truncated else ""
@@ -183,6 +181,9 @@ class Setup:
             windows = f" in {made:,} windows" if made != len(rows) else ""
             print(f"{split}: {len(rows):,} rows{windows}{cut}", flush=True)
         return self.share.features[key]
+
+    def _featurized(self, rows: list[Any]) -> Features:
+        return self.task.featurize(rows, self.tokenizer, self.length)
 
     def _cache_folder(self, rows: int) -> Path | None:
         """Where features of so many rows are kept; few-shot rows, drawn with the seed, are not."""
@@ -208,9 +209,7 @@ class Setup:
         rows fits the memory of most machines; see ``MICRO_BATCH_VALUES``."""
         share = math.ceil(self.batch_size / self.strategy.num_replicas_in_sync)
         tokens = max(map(len, features.input_ids)) * features.choices
-        row = tokens * self.config.num_hidden_layers * self.config.hidden_size
-        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        limit = self.options.micro_batch_size or max(MICRO_BATCH_VALUES[kind] // row, 1)
+        limit = self.options.micro_batch_size or devices.rows_at_once(self.config, tokens, MICRO_BATCH_VALUES)
         accumulate = math.ceil(share / limit)
         return math.ceil(share / accumulate), accumulate
 
@@ -236,7 +235,7 @@ class Setup:
             held.begin_again(options.random_seed)
             return held
         names = variable_names(model)
-        if head.kind == "cloze":  # decay would wear off a pooler that takes no part
+        if not model.reads_pooler:  # decay would wear off a pooler that takes no part
             names = {name: variable for name, variable in names.items() if not name.startswith("bert/pooler/")}
         loop = Loop(
             model,

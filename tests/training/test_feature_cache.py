@@ -54,7 +54,6 @@ def test_another_origin_is_made_anew_and_a_damaged_folder_too(tmp_path):
     for folder in tmp_path.iterdir():
         (folder / "bounds.npy").write_bytes(b"nothing")
     same(cached(tmp_path, {"key": 1}, ROWS, features), features())
-    assert cached(None, {"key": 1}, ROWS, lambda: "made") == "made"
 
 
 def test_rows_of_many_lengths_are_read_like_a_list():

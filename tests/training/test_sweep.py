@@ -184,10 +184,10 @@ def test_a_sweep_killed_anywhere_ends_as_one_left_alone(tmp_path, slow_rate_last
     assert not (tmp_path / "killed" / "rate_1e-07" / "task.json").exists()
     finished = finetuning.Finetuning._score
 
-    def killed(self, *others):
+    def killed(self, *others, **more):
         if self.options.learning_rate == 1e-7:
             raise KeyboardInterrupt
-        return finished(self, *others)
+        return finished(self, *others, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finetuning.Finetuning, "_score", killed)
