@@ -1,11 +1,16 @@
 """One step is one step, however it is cut into micro-batches; what is not finite changes nothing."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
 
+from albert_zh.cli import CHECKOUT
 from albert_zh.convert.weights import variable_names
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
 from albert_zh.pretrain.records import RecordIndex
@@ -99,6 +104,47 @@ def test_accumulating_gives_the_weights_of_the_whole_batch(accumulate, batches, 
     _, accumulated = three_updates(make_loop(accumulate=accumulate), batches)
     for name in whole:
         np.testing.assert_allclose(whole[name], accumulated[name], atol=1e-5, err_msg=name)
+
+
+#: Prints how far one update of as many micro-batches of 8 rows as it is told raises a process's peak.
+PEAK = """
+import sys
+import numpy as np
+import tensorflow as tf
+from albert_zh.config import AlbertConfig
+from albert_zh.convert.weights import variable_names
+from albert_zh.models.heads import AlbertForClassification
+from albert_zh.training.loop import Loop
+from albert_zh.training.objectives import ClassificationObjective
+from albert_zh.training.strategy import forget_peak_memory, peak_memory
+
+parts = int(sys.argv[1])
+config = AlbertConfig.from_json("albert_config/albert_config_nano_google.json").replace(vocab_size=50)
+model, device = AlbertForClassification(config, 2), tf.distribute.OneDeviceStrategy("CPU:0")
+loop = Loop(
+    model, variable_names(model), ClassificationObjective(), device, optimizer="lamb", accumulate=parts, any_shape=True
+)
+
+def update(length):
+    batch = {name: np.ones((8 * parts, length), np.int32) for name in ("input_ids", "input_mask", "segment_ids")}
+    batch |= {"labels": np.zeros(8 * parts, np.int32), "row_weights": np.ones(8 * parts, np.float32)}
+    loop.step(loop.distribute(lambda *_: batch), 0, 0.0)
+
+update(8)  # what tracing takes
+forget_peak_memory()
+before = peak_memory()
+update(512)
+print(peak_memory() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not tell a peak of its own")
+def test_one_micro_batch_is_held_at_a_time():
+    def peak(parts):
+        words = [sys.executable, "-c", PEAK, str(parts)]
+        return int(subprocess.run(words, capture_output=True, text=True, check=True, cwd=CHECKOUT).stdout)
+
+    assert peak(8) < 1.5 * peak(1)
 
 
 def test_evaluation_is_the_mean_over_all_rows_however_they_are_batched(batches, make_loop):

@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 
 from albert_zh.cli import main
+from albert_zh.config import AlbertConfig
+from albert_zh.convert.tensorflow1 import read_checkpoint
+from albert_zh.convert.weights import arrays_of
+from albert_zh.models.by_head import model_for
 from albert_zh.pretrained import load_pretrained
 from albert_zh.tasks import get_task
 from albert_zh.tasks.span import SpanTask
@@ -89,6 +93,13 @@ def test_the_finished_folder_answers_the_same(finished, flags, tmp_path):
     assert held(finished, "predictions") == answers
     model = load_pretrained(finished, say=lambda _: None)
     assert type(model).__name__ == "AlbertForSpan"
+
+
+def test_a_pooler_that_nobody_reads_is_left_alone(finished, toy):
+    fresh = arrays_of(model_for(AlbertConfig.from_json(toy / "albert_config.json"), "span", 2, seed=12345))
+    held = read_checkpoint(finished / "albert_model.ckpt", list(fresh))
+    for name, array in fresh.items():
+        assert np.array_equal(array, held[name]) == name.startswith("bert/pooler/"), name
 
 
 def test_records_of_the_questions_end_in_the_same_weights(finished, flags, toy, questions, tmp_path):
