@@ -129,12 +129,16 @@ def units(text: str) -> list[str]:
     return found + english_words(rest)
 
 
-#: A word goes on to white space or to one of the signs that stand for themselves; "," and ":" belong to a number.
-_WORD = re.compile(
-    r"""\.\.\.|--|[;@#$%&?!\[\](){}<>"]|[:,](?!\d)|(?:(?!\.\.\.|--)[^\s;@#$%&?!\[\](){}<>":,]|[:,](?=\d))+"""
-)
+#: Signs that stand for themselves wherever they are.
+_SIGNS = r"[;@#$%&?!*\[\](){}<>\"\u2012-\u2015\u00ab\u00bb\u2018\u201e]"
+#: A word goes on to white space or a sign; "," and ":" before a digit belong to a number.
+_WORD = re.compile(rf"\.{{2,}}|--|{_SIGNS}|[:,](?!\d)|(?:(?!\.\.|--)(?!{_SIGNS})[^\s:,]|[:,](?=\d))+")
 _CLITIC = re.compile(r"(?<=[^' ])('s|'m|'d|'ll|'re|'ve|n't|')$")
-_CLOSING = "])}>\"'"
+#: An apostrophe that opens a quotation, and is no clitic's.
+_OPENING = re.compile(r"'(?!(?:re|ve|ll|m|t|s|d|n)\b)\w")
+#: Words that are two.
+_JOINED = {"cannot": 3, "gimme": 3, "gonna": 3, "gotta": 3, "lemme": 3, "wanna": 3}
+_CLOSING = "])}>\"'\u00bb"
 
 
 def english_words(text: str) -> list[str]:
@@ -156,10 +160,15 @@ def _cut(text: str, opening: bool = True) -> list[str]:
     words: list[str] = []
     for match in _WORD.finditer(text):
         word, before = match.group(), text[: match.start()][-1:]
+        if _OPENING.match(word):
+            words.append("'")
+            word = word[1:]
         if word == '"':  # the Treebank tells opening from closing quotes
             words.append("``" if before in " ([{<" and (before or opening) else "''")
         elif len(word) > 1 and (found := _CLITIC.search(word)):
             words += [word[: found.start()], found.group()]
+        elif word in _JOINED:
+            words += [word[: _JOINED[word]], word[_JOINED[word] :]]
         else:
             words.append(word)
     return words

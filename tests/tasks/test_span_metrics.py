@@ -77,6 +77,10 @@ def test_units_are_characters_of_chinese_and_words_of_the_rest():
         ("wait... what--no?", "wait ... what -- no ?"),
         ('say "yes" now', "say `` yes '' now"),
         ("50% of 1,200.5", "50 % of 1,200.5"),
+        ("1—2 km", "1 — 2 km"),
+        ("the 'dream school' cannot.. wait", "the ' dream school ' can not .. wait"),
+        ("rock 'n roll 's", "rock 'n roll 's"),
+        ("«bis» 5*3", "« bis » 5 * 3"),
         ("", ""),
     ],
 )
