@@ -59,13 +59,30 @@ ALLOWED = {
         "config",
         "files",
     },
-    "serve": {"pretrained", "models", "tasks", "text", "files"},
+    "opened": {"pretrained", "models", "tasks", "text", "files"},
+    "serve": {"opened", "pretrained", "models", "tasks", "text", "files"},
+    "server": {"serve", "opened", "tasks", "text", "terminal", "files"},
+    "export": {
+        "opened",
+        "serve",
+        "pretrained",
+        "conversion",
+        "layouts",
+        "convert",
+        "models",
+        "tasks",
+        "text",
+        "workers",
+        "terminal",
+        "config",
+        "files",
+    },
     "suite": {"training", "report", "pretrained", "tasks", "hub", "workers", "terminal", "files"},
     "changes": {"models.parameters", "pretrain", "text", "terminal", "config", "files"},
     "cli": {"*"},
 }
-TENSORFLOW_ROOMS = {"training", "convert", "serve"}
-KERAS_ROOMS = {"models", "training", "convert", "serve", "layouts", "pretrained", "conversion"}
+TENSORFLOW_ROOMS = {"training", "convert", "serve", "export"}
+KERAS_ROOMS = {"models", "training", "convert", "serve", "export", "layouts", "pretrained", "opened", "conversion"}
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,18 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
-from albert_zh import pretrained
-from albert_zh.files import InputError, atomic_writer, read_json
-from albert_zh.models.heads import AlbertForCloze
+from albert_zh.files import InputError, atomic_writer
+from albert_zh.opened import open_finetuned
 from albert_zh.serve.batches import by_length
 from albert_zh.serve.options import PredictOptions
-from albert_zh.tasks import Prompt, task_of
 from albert_zh.tasks.regression import NumberPrediction
 from albert_zh.tasks.sentences import SentenceTask
 from albert_zh.tasks.task import Prediction, Row
 
 Text = str | tuple[str, str]
-
-_TASK_KEYS = ("task", "labels", "label_names", "max_seq_length", "lower_case", "tokenizer")
 
 
 class Classifier:
@@ -36,36 +31,16 @@ class Classifier:
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
-        folder = Path(folder)
-        if not (folder / pretrained.TASK_FILE).is_file():
-            raise InputError(
-                f"{folder}: no task.json, so no finished fine-tuned folder. "
-                "Give the --output_dir of a finetune run that has ended."
-            )
-        about = read_json(folder / pretrained.TASK_FILE)
-        missing = [key for key in _TASK_KEYS if key not in about]
-        if missing:
-            raise InputError(f"{folder}/task.json: no key {missing[0]!r}. Fine-tune again, or copy the folder whole.")
-        self.task = task_of(about)
+        opened = open_finetuned(folder)
+        self.task, self.model, self.tokenizer = opened.task, opened.model, opened.tokenizer
         if not isinstance(self.task, SentenceTask):
             raise InputError(
                 f"{folder}: a model of {self.task.name}, a task of kind {self.task.kind!r}, which a text alone does "
                 "not ask. Write the questions as the task's test file and answer it with finetune --do_predict=true "
                 f"--task_name={self.task.name} --output_dir={folder} --data_dir=…"
             )
-        self.labels, self.label_names = tuple(about["labels"]), tuple(about["label_names"])
-        if self.labels != self.task.labels:
-            raise InputError(f"{folder}/task.json: its labels are not those of the task {self.task.name!r}.")
-        self.max_seq_length = about["max_seq_length"]
-        source = pretrained.find(folder)
-        self.tokenizer = pretrained.tokenizer_of(source, lower_case=about["lower_case"])
-        if prompt := about.get("prompt"):
-            self.task = self.task.asked_as_cloze(self.tokenizer, Prompt(**prompt))
-            head = self.task.head
-            self.model = AlbertForCloze(source.config, head.words, head.mask_id)
-            pretrained.fill(self.model, source)
-        else:
-            self.model, _ = pretrained.load(source)
+        self.labels, self.label_names = self.task.labels, opened.label_names
+        self.max_seq_length = opened.max_seq_length
 
     def predict(
         self, texts: Sequence[Text], batch_size: int = 64, places: Sequence[str] | None = None
