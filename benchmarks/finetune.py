@@ -9,11 +9,11 @@ Compiled and not, both ways see the same rows in the order of a run: not compile
 8; compiled, to 4 widths. First each way meets every width once, which is timed as tracing and compiling; then they take
 turns. Processor seconds, of all threads, are what other work on the machine changes least.
 
-ALBERT-tiny, batch 64, length 128, 7,000 LCQMC rows (27.9 tokens on average), 2 x86-64 cores, against PyTorch 2.13
-and transformers 5.24, medians of 5 rounds: ours 193 rows/s; padded to 128 PyTorch 33, ratio 5.77 (5.03 to 6.59);
-padded to the longest of the batch 99, ratio 1.95 (1.58 to 2.25). Before the last block was computed at [CLS] alone the
-ratios were 4.39 and 1.52. Compiled / not compiled 1.29, by processor seconds 1.28; tracing took 5 processor seconds for
-all 8 widths, compiling 29 for 4, so XLA pays from about 130 updates on. On such a machine in use by other work it paid
+ALBERT-tiny, batch 64, length 128, 7,000 LCQMC rows (28.0 tokens on average), 2 x86-64 cores, against PyTorch 2.13
+and transformers 5.24, medians of 5 rounds: ours 175 rows/s; padded to 128 PyTorch 31, ratio 5.60 (4.85 to 6.64);
+padded to the longest of the batch 85, ratio 1.93 (1.70 to 2.17). Before the last block was computed at [CLS] alone the
+ratios were 4.39 and 1.52. Compiled / not compiled 1.29, by processor seconds 1.28; tracing took 4 processor seconds for
+all 8 widths, compiling 33 for 4, so XLA pays from about 180 updates on. On such a machine in use by other work it paid
 from 300 on or never by the clock: hence the 400 of ``--jit_compile=auto``.
 """
 
