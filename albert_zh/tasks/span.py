@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from albert_zh.tasks.baselines import TrivialBaseline, character_overlap
 from albert_zh.tasks.sampling import sampled
 from albert_zh.tasks.span_metrics import best_of, best_threshold, compare_chinese, compare_english
 from albert_zh.tasks.span_reader import SpanRow, read_questions
+from albert_zh.tasks.span_windows import best_pairs, tokens_of
 from albert_zh.tasks.submission import check_answers, check_ids, write_answers
 from albert_zh.tasks.tables import json_cell, read_table, write_table
 from albert_zh.tasks.task import Features, HeadSpec, Task, Told, paired
@@ -34,8 +35,6 @@ from albert_zh.tasks.task import Features, HeadSpec, Task, Told, paired
 if TYPE_CHECKING:
     from albert_zh.text.tokenizer import Tokenizer
 
-#: Numbers of scores that are compared at once: 64 MB.
-_AT_ONCE = 1 << 24
 #: Characters of a passage that a report shows on each side of an answer.
 _AROUND = 60
 
@@ -214,7 +213,8 @@ class SpanTask(Task):
             raise ValueError(f"{self.name}: logits {logits.shape} are not ({len(features)}, length, 2).")
         if not np.isfinite(logits).all():
             raise ValueError(f"{self.name}: a logit is not finite: the training of this model diverged.")
-        best, places = self._best_pairs(logits, features), features.places
+        best = best_pairs(logits, features, self.n_best_size, self.max_answer_length)
+        places = features.places
         null = logits[:, 0].sum(axis=1)
         windows: list[list[int]] = [[] for _ in features.rows]
         for window, row in enumerate(features.row_numbers):
@@ -249,49 +249,6 @@ class SpanTask(Task):
             for (text, (score, begin, end)), share in zip(pieces.items(), shares, strict=False)
         )
         return SpanPrediction(candidates[0].text, candidates, null - candidates[0].score)
-
-    def _best_pairs(self, logits: np.ndarray, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of every window the ``n_best_size`` best pairs: scores (n, N), first and last token in the window (n, N).
-
-        Pairs that cannot be have the score -inf.
-        """
-        places, length = features.places, logits.shape[1]
-        offset, count = (places[name][:, None] for name in ("offset", "count"))
-        place = np.arange(length)[None, :] - offset
-        inside = (place >= 0) & (place < count)  # (n, L)
-        begin = np.where(inside & self._has_most_context(features, length), logits[:, :, 0], -np.inf)
-        end = np.where(inside, logits[:, :, 1], -np.inf)
-        reach = min(self.max_answer_length, length)
-        kept = min(self.n_best_size, reach * length)
-        padded = np.pad(end, ((0, 0), (0, reach)), constant_values=-np.inf)
-        scores, firsts, lasts = [], [], []
-        for part in _parts(len(logits), max(_AT_ONCE // (reach * length), 1)):
-            # pairs[i, d, b]: of window i, from token b to token b + d.
-            pairs = np.stack([begin[part] + padded[part, far : far + length] for far in range(reach)], axis=1)
-            flat = pairs.reshape(len(pairs), -1)
-            chosen = np.argpartition(-flat, kept - 1, axis=1)[:, :kept]
-            scores.append(np.take_along_axis(flat, chosen, axis=1))
-            far, first = np.divmod(chosen, length)
-            firsts.append(first - offset[part])
-            lasts.append(first + far - offset[part])
-        return tuple(np.concatenate(values) for values in (scores, firsts, lasts))
-
-    def _has_most_context(self, features: Features, length: int) -> np.ndarray:
-        """Whether a token of the passage stands in the window where the shorter of its sides is longest, (n, L)."""
-        places, most = features.places, np.ones((len(features), length), bool)
-        sizes = np.bincount(features.row_numbers, minlength=len(features.rows))
-        many = np.flatnonzero(sizes[features.row_numbers] > 1)
-        for windows in np.split(many, np.flatnonzero(np.diff(features.row_numbers[many])) + 1) if len(many) else ():
-            first, count = places["first"][windows], places["count"][windows]
-            token = np.arange((first + count).max())[None, :]
-            left, right = token - first[:, None], (first + count)[:, None] - 1 - token
-            context = np.where((left >= 0) & (right >= 0), np.minimum(left, right) + 0.01 * count[:, None], -1.0)
-            owner = context.argmax(axis=0)
-            for number, window in enumerate(windows):
-                begin = places["offset"][window]
-                own = owner[first[number] : first[number] + count[number]] == number
-                most[window, begin : begin + count[number]] = own
-        return most
 
     # 5. Score
 
@@ -456,17 +413,6 @@ class SpanTask(Task):
 _COLUMNS = ("answer", "null_odds", "candidates")
 
 
-def tokens_of(begin: int, end: int, starts: np.ndarray, ends: np.ndarray) -> tuple[int, int]:
-    """Numbers of the first and last token that hold a character of ``begin`` to ``end``; (-1, -1): none does.
-
-    >>> tokens_of(2, 5, np.array([0, 2, 4, 6]), np.array([2, 4, 6, 8]))
-    (1, 2)
-    """
-    first = int(np.searchsorted(ends, begin, side="right"))
-    last = int(np.searchsorted(starts, end, side="left")) - 1
-    return (first, last) if first <= last else (-1, -1)
-
-
 def _label(answer: tuple[int, int] | None, first: int, count: int, offset: int) -> tuple[int, int]:
     """Where in a window the answer begins and ends; (0, 0), the place of [CLS], when it is not whole in it."""
     if answer is None:
@@ -475,10 +421,6 @@ def _label(answer: tuple[int, int] | None, first: int, count: int, offset: int) 
     if begin < 0:
         return -1, -1
     return (offset + begin - first, offset + end - first) if first <= begin and end < first + count else (0, 0)
-
-
-def _parts(total: int, size: int) -> Iterator[slice]:
-    yield from (slice(start, start + size) for start in range(0, total, size))
 
 
 def _likest(context: str, question: str) -> str:
