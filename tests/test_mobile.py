@@ -4,6 +4,7 @@ import base64
 import importlib.util
 import json
 import random
+import re
 import shutil
 import subprocess
 import unicodedata
@@ -144,6 +145,31 @@ def test_the_pairs_show_one_text_and_two_whole_and_cut():
     assert seen == {(True, False), (True, True), (False, False), (False, True)}
 
 
+# The pages
+
+
+def blocks(name):
+    """(language, code) of the fenced blocks of a page."""
+    return re.findall(r"```(\w*)\n(.*?)```", (MOBILE / name).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_both_pages_show_the_same_code():
+    english, chinese = blocks("README.md"), blocks("README_zh.md")
+    assert [block for block in english if block[0]] == [block for block in chinese if block[0]]
+    assert [language for language, _ in english] == ["", "python", "kotlin", "kotlin", "swift"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "README_zh.md"])
+def test_the_picture_of_the_input_is_what_the_tokenizer_packs(page):
+    picture = blocks(page)[0][1].splitlines()
+    first, second = (part.split()[0] for part in re.split(r" [AB] +", picture[0])[1:])
+    tokens = entries(VOCABULARIES["shipped"])
+    ids, mask, segments = reference.Tokenizer(tokens).pack(first, second, 16, pad=True)
+    assert picture[1].split() == ["input_ids", *(tokens[number] for number in ids)]
+    assert picture[2].split() == ["input_mask", *map(str, mask)]
+    assert picture[3].split() == ["segment_ids", *map(str, segments)]
+
+
 # Java
 
 DRIVER = """
@@ -196,7 +222,17 @@ def java(tmp_path_factory):
 
     def ask(vocabulary, lines):
         (folder / "lines").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        words = ["java", "-Xshare:auto", "-cp", folder, "Driver", vocabulary, folder / "lines"]
+        # A Turkish phone: lower-casing by its language would make I another letter.
+        words = [
+            "java",
+            "-Duser.language=tr",
+            "-Duser.country=TR",
+            "-cp",
+            folder,
+            "Driver",
+            vocabulary,
+            folder / "lines",
+        ]
         return subprocess.run(words, check=True, capture_output=True).stdout.decode("utf-8")
 
     return ask
