@@ -41,6 +41,41 @@ _SAYS = {
     "albert_config.json": "the network's shape",
     "tokenizer_vectors.json": "texts with their ids, to check a tokenizer written anew",
 }
+#: What a kind of file is used by; ``ids``, ``mask`` and ``segments`` are explained below the code.
+_USES = (
+    (
+        "*.tflite",
+        "from ai_edge_litert.interpreter import Interpreter\n"
+        'runner = Interpreter("{file}").get_signature_runner("serving_default")\n'
+        "outputs = runner(input_ids=ids, input_mask=mask, segment_ids=segments)",
+    ),
+    (
+        "*.onnx",
+        "import onnxruntime\n"
+        'session = onnxruntime.InferenceSession("{file}")\n'
+        'outputs = session.run(None, {{"input_ids": ids, "input_mask": mask, "segment_ids": segments}})',
+    ),
+    (
+        "saved_model.pb",
+        "import tensorflow as tf\n"
+        'run = tf.saved_model.load("{parent}").signatures["serving_default"]\n'
+        "outputs = run(input_ids=tf.constant(ids), input_mask=tf.constant(mask), segment_ids=tf.constant(segments))",
+    ),
+    (
+        "*.safetensors",
+        "from transformers import {auto}, AutoTokenizer\n"
+        'model, tokenizer = {auto}.from_pretrained("{parent}"), AutoTokenizer.from_pretrained("{parent}")\n'
+        'outputs = model(**tokenizer("一段文本", return_tensors="pt"))',
+    ),
+)
+_AUTO_CLASSES = {
+    "single": "AutoModelForSequenceClassification",
+    "pair": "AutoModelForSequenceClassification",
+    "winograd": "AutoModelForSequenceClassification",
+    "span": "AutoModelForQuestionAnswering",
+    "tagging": "AutoModelForTokenClassification",
+    "": "AutoModelForPreTraining",
+}
 _RECIPE = {
     "learning_rate": "learning rate (peak)",
     "train_batch_size": "rows a step",
@@ -420,7 +455,21 @@ def _files_part(folder: Path) -> str:
 
 
 def _use_part(opened: OpenModel, folder: Path) -> str:
-    return ""
+    """Three lines of code for each kind of file that is there."""
+    found = [(path, code) for pattern, code in _USES for path in sorted(folder.rglob(pattern))]
+    if not found:
+        return ""
+    lines = ["## How to use it\n"]
+    for path, code in found:
+        names = {"file": path.relative_to(folder).as_posix(), "parent": path.parent.relative_to(folder).as_posix()}
+        lines += ["```python", code.format(**names, auto=_AUTO_CLASSES.get(_kind(opened), "AutoModel")), "```", ""]
+    if not any("AutoTokenizer" in code for _, code in found):
+        lines.append(
+            "`ids`, `mask` and `segments` are int32 arrays (1, L): `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` by the "
+            "vocabulary beside; 1 for every token; 0 up to the first `[SEP]` and 1 after it. albert_zh's `docs/mobile` "
+            "has a tokenizer in under 100 lines of Python or Java, which `tokenizer_vectors.json` checks."
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _limits_part(opened: OpenModel) -> str:
