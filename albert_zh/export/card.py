@@ -63,19 +63,11 @@ _USES = (
     ),
     (
         "*.safetensors",
-        "from transformers import {auto}, AutoTokenizer\n"
-        'model, tokenizer = {auto}.from_pretrained("{parent}"), AutoTokenizer.from_pretrained("{parent}")\n'
+        "from transformers import {architecture}, AutoTokenizer\n"
+        'model, tokenizer = {architecture}.from_pretrained("{parent}"), AutoTokenizer.from_pretrained("{parent}")\n'
         'outputs = model(**tokenizer("一段文本", return_tensors="pt"))',
     ),
 )
-_AUTO_CLASSES = {
-    "single": "AutoModelForSequenceClassification",
-    "pair": "AutoModelForSequenceClassification",
-    "winograd": "AutoModelForSequenceClassification",
-    "span": "AutoModelForQuestionAnswering",
-    "tagging": "AutoModelForTokenClassification",
-    "": "AutoModelForPreTraining",
-}
 _RECIPE = {
     "learning_rate": "learning rate (peak)",
     "train_batch_size": "rows a step",
@@ -148,7 +140,7 @@ def text_of(opened: OpenModel, folder: Path, options: Any, agreement: Agreement 
         _recipe_part(metrics, settings, kept[_RUN_FILE]),
         _licence_part(opened, settings),
         _files_part(folder),
-        _use_part(opened, folder),
+        _use_part(folder),
         _limits_part(opened),
     ]
     return "\n".join(part for part in parts if part)
@@ -454,7 +446,7 @@ def _files_part(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _use_part(opened: OpenModel, folder: Path) -> str:
+def _use_part(folder: Path) -> str:
     """Three lines of code for each kind of file that is there."""
     found = [(path, code) for pattern, code in _USES for path in sorted(folder.rglob(pattern))]
     if not found:
@@ -462,7 +454,8 @@ def _use_part(opened: OpenModel, folder: Path) -> str:
     lines = ["## How to use it\n"]
     for path, code in found:
         names = {"file": path.relative_to(folder).as_posix(), "parent": path.parent.relative_to(folder).as_posix()}
-        lines += ["```python", code.format(**names, auto=_AUTO_CLASSES.get(_kind(opened), "AutoModel")), "```", ""]
+        architectures = _kept(path.with_name("config.json")).get("architectures", ["AlbertModel"])
+        lines += ["```python", code.format(**names, architecture=architectures[0]), "```", ""]
     if not any("AutoTokenizer" in code for _, code in found):
         lines.append(
             "`ids`, `mask` and `segments` are int32 arrays (1, L): `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` by the "

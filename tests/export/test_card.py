@@ -1,10 +1,12 @@
 """What a model card says, and what it must not."""
 
+import importlib
 import json
 import re
 import shutil
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from albert_zh.export import card
@@ -165,6 +167,30 @@ def test_a_pretrained_model_has_a_card_without_scores_and_then_with_those_of_pre
     assert "- pretraining records: `train.tfrecord`\n" in text
     assert "- learning rate (peak): 0.0004\n" in text
     assert "secret" not in text
+
+
+@pytest.mark.parametrize("target", ["savedmodel", "onnx"])
+def test_the_lines_of_code_run_the_file_and_answer_as_the_model(target, opened, toy, tmp_path, monkeypatch):
+    pytest.importorskip({"savedmodel": "tensorflow", "onnx": "tf2onnx"}[target])
+    importlib.import_module(f"albert_zh.export.{target}").write(opened, tmp_path)
+    text = write(opened, tmp_path, Options(to=target), None).read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(code.splitlines()) == 3
+    features = opened.task.featurize(opened.task.read("dev", toy / "pairs")[:1], opened.tokenizer, 24)
+    ids, segments = (np.array([held[0]], np.int32) for held in (features.input_ids, features.segment_ids))
+    given = {"ids": ids, "mask": np.ones_like(ids), "segments": segments}
+    monkeypatch.chdir(tmp_path)
+    exec(code, given)
+    outputs = given["outputs"]
+    found = np.asarray(outputs["logits"] if target == "savedmodel" else outputs[0])
+    inputs = {"input_ids": ids, "input_mask": given["mask"], "segment_ids": segments}
+    np.testing.assert_allclose(found, np.asarray(opened.model(inputs, heads_only=True)["logits"]), atol=1e-5)
+
+
+def test_a_hugging_face_folder_is_opened_by_the_class_its_config_names(export):
+    (export / "model.safetensors").write_bytes(b"")
+    (export / "config.json").write_text('{"architectures": ["AlbertForQuestionAnswering"]}', encoding="utf-8")
+    assert 'AlbertForQuestionAnswering.from_pretrained(".")' in card._use_part(export)
 
 
 def test_a_longer_text_is_cut_only_where_it_is(opened):
