@@ -96,7 +96,7 @@ class Embeddings(keras.layers.Layer):
         x = x + ops.one_hot(segment_ids, self.config.type_vocab_size, dtype=x.dtype) @ ops.cast(
             self.token_type, x.dtype
         )
-        x = x + self.position[:length]
+        x = x + ops.take(self.position, ops.arange(length), axis=0)
         return self.dropout(self.norm(x), training=training)
 
 
@@ -108,7 +108,14 @@ def rows_at(x, positions):
 
 
 class Attention(keras.layers.Layer):
-    """Multi-head self-attention with the output projection; no residual, no norm."""
+    """Multi-head self-attention with the output projection; no residual, no norm.
+
+    Attributes:
+        fused: query, key and value are one product, so that x is read once; the numbers are the same. A file whose
+            weights are constants wants them apart: each is then held once, and no pieces are cut out of the product.
+    """
+
+    fused = True
 
     def __init__(self, config: AlbertConfig, initializers: Initializers, name="attention", dtype=None):
         super().__init__(name=name, dtype=dtype)
@@ -143,10 +150,13 @@ class Attention(keras.layers.Layer):
 
     def _projected(self, x, parts):
         """x (B, L, H) -> one (B, N, L, D) for each of the projections."""
-        # One product for all of them: the same numbers, and x is read once.
+        heads, size = self.config.num_attention_heads, self.config.head_size
+        if not self.fused:
+            shape = (ops.shape(x)[0], ops.shape(x)[1], heads, size)
+            return [ops.transpose(ops.reshape(part(x), shape), (0, 2, 1, 3)) for part in parts]
         kernel = ops.concatenate([ops.cast(part.kernel, x.dtype) for part in parts], axis=1)  # (H, 3H)
         bias = ops.concatenate([ops.cast(part.bias, x.dtype) for part in parts], axis=0)
-        shape = (ops.shape(x)[0], ops.shape(x)[1], len(parts), self.config.num_attention_heads, self.config.head_size)
+        shape = (ops.shape(x)[0], ops.shape(x)[1], len(parts), heads, size)
         projected = ops.reshape(ops.matmul(x, kernel) + bias, shape)
         return [ops.transpose(projected[:, :, i], (0, 2, 1, 3)) for i in range(len(parts))]
 
