@@ -1,0 +1,1 @@
+"""A server for models: a JSON API and a page to try them."""
