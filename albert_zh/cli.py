@@ -61,6 +61,30 @@ COMMANDS = {
         "albert_zh.serve.predictor:run",
         "fine-tuned folder and rows -> answers",
     ),
+    "similarity": (
+        "albert_zh.serve.options",
+        "SimilarityOptions",
+        "albert_zh.serve.similarity:run",
+        "two sentences -> how likely they mean the same",
+    ),
+    "serve": (
+        "albert_zh.server.options",
+        "ServeOptions",
+        "albert_zh.server.run:run",
+        "models -> a JSON API, and a page to try them in a browser",
+    ),
+    "export": (
+        "albert_zh.export.options",
+        "ExportOptions",
+        "albert_zh.export.run:run",
+        "a model -> a file for phones, TensorFlow Serving, ONNX Runtime, transformers; checked by numbers",
+    ),
+    "benchmark-litert": (
+        "albert_zh.export.options",
+        "BenchmarkOptions",
+        "albert_zh.export.benchmark:run",
+        "an exported file -> its latency, memory and load time here",
+    ),
     "convert": (
         "albert_zh.convert.options",
         "ConvertOptions",
@@ -88,7 +112,9 @@ COMMANDS = {
 #: Modules every command needs; a Python without them is not the project's.
 NEEDED_MODULES = ("keras", "numpy", "jieba", "sentencepiece", "google_crc32c", "requests", "tqdm", "safetensors")
 #: Rooms whose commands run TensorFlow.
-TENSORFLOW_ROOMS = tuple(f"albert_zh.{room}" for room in ("training.", "serve.", "convert.", "conversion", "suite."))
+TENSORFLOW_ROOMS = tuple(
+    f"albert_zh.{room}" for room in ("training.", "serve.", "server.", "export.", "convert.", "conversion", "suite.")
+)
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -63,6 +63,7 @@ ALLOWED = {
     "serve": {"opened", "pretrained", "models", "tasks", "text", "files"},
     "server": {"serve", "opened", "tasks", "text", "terminal", "files"},
     "export": {
+        "hub",
         "opened",
         "serve",
         "pretrained",
