@@ -172,7 +172,7 @@ def test_a_head_the_source_lacks_is_never_made_up(to, tiny_config, tmp_path, cap
 
 
 def test_a_fine_tuned_folder_answers_the_same_in_every_layout(finetuned, tmp_path):
-    from albert_zh.serve.predictor import Classifier
+    from albert_zh.serve.classifier import Classifier
 
     texts = [("天地人和", "上下左右"), ("东西南北", "春夏秋冬山水")]
     expected = Classifier(finetuned).predict(texts)

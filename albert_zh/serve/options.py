@@ -1,4 +1,4 @@
-"""Options of ``predict``. No TensorFlow here: ``--help`` answers at once."""
+"""Options of ``predict`` and ``similarity``. No TensorFlow here: ``--help`` answers at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ class PredictOptions:
 
     folder: str = field(metadata={"help": "fine-tuned folder, as finetune leaves it", "positional": True})
     text: tuple[str, ...] = field(
-        default=(), metadata={"help": "texts; for a task on pairs, two", "split": False}
+        default=(),
+        metadata={
+            "help": "texts; for a task on pairs two, for reading comprehension the passage, then the question",
+            "split": False,
+        },
     )  # a comma is text
     input_file: str = field(
         default="", metadata={"help": "rows to answer: text, or text<TAB>text, a line, and no other column"}
@@ -24,3 +28,24 @@ class PredictOptions:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise InputError(f"--batch_size={self.batch_size}: must be 1 or more.")
+
+
+@dataclass(frozen=True)
+class SimilarityOptions:
+    """Options of ``similarity``."""
+
+    folder: str = field(
+        default="",
+        metadata={
+            "help": "fine-tuned folder of sentence pairs (left out: the first that is finished of ./output/lcqmc, "
+            "./output/lcqmc_sweep, ./output/lcqmc_sample, ./quickstart_output/pairs)",
+            "positional": True,
+        },
+    )
+    text: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "two sentences (left out: an example, then what is typed; from a pipe its lines text<TAB>text)",
+            "split": False,
+        },
+    )

@@ -6,15 +6,14 @@ albert_zh.zero_shot("albert_tiny_zh", ["体育", "财经", "科技"], ["国足�
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from albert_zh import pretrained
 from albert_zh.files import InputError
 from albert_zh.models.heads import word_scores
-from albert_zh.serve.batches import by_length
+from albert_zh.serve.given import Model, listed, texts_of
+from albert_zh.serve.masked_words import MaskedWords
 from albert_zh.tasks.classification import most_probable
 from albert_zh.tasks.cloze import NO_CONTENT, Cloze, Prompt, in_ids, word_ids
 from albert_zh.tasks.task import Prediction
@@ -31,7 +30,7 @@ class ZeroShot:
     https://arxiv.org/abs/2104.08315). The probabilities are the softmax of the scores.
 
     Args:
-        model: a pretrained model with a masked-LM head and a vocabulary, as ``load_pretrained`` takes it.
+        model: a pretrained model with a masked-LM head and a vocabulary, as ``load_pretrained`` takes it, or open.
         labels: two or more; a label is the word in the blank, unless it is a key of a mapping of labels to words.
         template: with ``{mask}`` and ``{text_a}``, each once.
         max_seq_length: tokens of a sequence; a longer text is cut.
@@ -44,26 +43,23 @@ class ZeroShot:
 
     def __init__(
         self,
-        model: str | os.PathLike[str],
+        model: Model,
         labels: Sequence[str] | Mapping[str, str],
         template: str = TEMPLATE,
         *,
         max_seq_length: int = 128,
         lower_case: bool | None = None,
     ):
-        words = dict(labels) if isinstance(labels, Mapping) else {label: label for label in _listed(labels, "labels")}
+        words = dict(labels) if isinstance(labels, Mapping) else {label: label for label in listed(labels, "labels")}
         self.labels = tuple(words)
         if len(words) < 2 or (not isinstance(labels, Mapping) and len(words) < len(labels)):
             raise InputError(f"labels: two or more different ones are needed, got {list(labels)}.")
         prompt = Prompt(template, words)
         prompt.check(("text_a",), self.labels)
-        source = pretrained.find(model)
-        if not source.has_masked_lm:
-            raise InputError(f"{source.where}: no masked-LM head, which fills the blank. Give a pretrained checkpoint.")
-        self.max_seq_length = min(max_seq_length, source.config.max_position_embeddings)
-        self.tokenizer = pretrained.tokenizer_of(source, lower_case=lower_case)
+        self._words = MaskedWords(model, lower_case)
+        self.tokenizer = self._words.tokenizer
+        self.max_seq_length = min(max_seq_length, self._words.source.config.max_position_embeddings)
         self._clozes = self._by_blanks(prompt)
-        self.model, _ = pretrained.load(source)
         self._prior = self._scores([NO_CONTENT], 1)
 
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> list[Prediction]:
@@ -72,10 +68,7 @@ class ZeroShot:
         Raises:
             InputError: a text that is no string, or empty.
         """
-        texts = _listed(texts, "texts")
-        for number, text in enumerate(texts, 1):
-            if not isinstance(text, str) or not text.strip():
-                raise InputError(f"text {number}: {text!r} where some text is needed.")
+        texts = texts_of(texts)
         if not texts:
             return []
         return most_probable(self._scores(texts, batch_size) - self._prior, self.labels)
@@ -96,22 +89,14 @@ class ZeroShot:
         encoded = [self.tokenizer.encode(text).ids for text in texts]
         for places, cloze in self._clozes:
             rows = [cloze.sequence({"text_a": ids}, self.tokenizer, self.max_seq_length) for ids in encoded]
-            for part, inputs in by_length(rows, [[0] * len(row) for row in rows], batch_size, self.tokenizer.pad_id):
-                others = inputs["input_ids"] != cloze.mask_id
-                inputs["masked_lm_positions"] = np.argsort(others, axis=1, kind="stable")[:, : cloze.blanks]
-                outputs = self.model(inputs, heads_only=True)
-                scores[np.ix_(part, places)] = np.asarray(word_scores(outputs["mlm_logits"], cloze.words))
+            blanks = [[place for place, number in enumerate(row) if number == cloze.mask_id] for row in rows]
+            for part, logits in self._words.batches(list(zip(rows, blanks, strict=True)), batch_size):
+                scores[np.ix_(part, places)] = np.asarray(word_scores(logits, cloze.words))
         return scores
 
 
-def _listed(values: Sequence[str], what: str) -> list[str]:
-    if isinstance(values, str):
-        raise InputError(f"{what}: one text, {values!r}, where a list is needed. Write [{values!r}].")
-    return list(values)
-
-
 def zero_shot(
-    model: str | os.PathLike[str],
+    model: Model,
     labels: Sequence[str] | Mapping[str, str],
     texts: Sequence[str],
     template: str = TEMPLATE,

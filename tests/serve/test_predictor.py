@@ -9,7 +9,7 @@ import pytest
 
 from albert_zh.cli import main
 from albert_zh.files import InputError
-from albert_zh.serve.predictor import Classifier
+from albert_zh.serve.classifier import Classifier
 
 
 def table(path):

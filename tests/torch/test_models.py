@@ -19,7 +19,7 @@ from albert_zh.convert.weights import variable_names
 from albert_zh.files import InputError
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining, AlbertModel
 from albert_zh.pretrained import find, load
-from albert_zh.serve.predictor import Classifier
+from albert_zh.serve.classifier import Classifier
 from albert_zh.text.tokenizer import load_tokenizer
 
 REPOSITORY = Path(__file__).parent.parent.parent

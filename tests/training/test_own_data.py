@@ -13,7 +13,7 @@ import pytest
 
 from albert_zh.cli import CHECKOUT, main
 from albert_zh.config import AlbertConfig
-from albert_zh.serve.predictor import Classifier
+from albert_zh.serve.classifier import Classifier
 from albert_zh.tasks import get_task
 from albert_zh.training.loop import Loop
 

@@ -12,7 +12,7 @@ from albert_zh.config import AlbertConfig
 from albert_zh.convert.weights import arrays_of
 from albert_zh.layouts import save_pretrained
 from albert_zh.models.heads import AlbertForClassification, AlbertForPretraining
-from albert_zh.serve.predictor import Classifier
+from albert_zh.serve.classifier import Classifier
 
 PROMPT = {"prompt": "true", "prompt_template": "日{mask}月{text_a}星{text_b}", "prompt_words": "0=天地,1=草木"}
 
