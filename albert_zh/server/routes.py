@@ -19,7 +19,13 @@ from albert_zh.server.service import Service
 
 DOCS = "/docs"
 _PAGE = Path(__file__).with_name("page")
-_PAGE_FILES = {"/": "index.html", "/page.js": "page.js", "/words.js": "words.js", "/style.css": "style.css"}
+_PAGE_FILES = {
+    "/": "index.html",
+    "/page.js": "page.js",
+    "/words.js": "words.js",
+    "/style.css": "style.css",
+    "/icon.svg": "icon.svg",
+}
 #: What any ability may answer instead, for the OpenAPI page.
 _PROBLEMS = {
     400: "the body is not JSON",
