@@ -170,6 +170,46 @@ def test_the_picture_of_the_input_is_what_the_tokenizer_packs(page):
     assert picture[3].split() == ["segment_ids", *map(str, segments)]
 
 
+@pytest.fixture(scope="module", params=["dynamic", "24"])
+def exported(request, finetuned, tmp_path_factory):
+    """The folder that ``export --to litert`` writes, for any length and for one."""
+    pytest.importorskip("ai_edge_litert", reason="no LiteRT here: pip install -e '.[litert]'")
+    from albert_zh.export.options import ExportOptions
+    from albert_zh.export.run import run
+
+    folder = tmp_path_factory.mktemp("exported") / "lcqmc"
+    return run(ExportOptions(str(finetuned), str(folder), "litert", max_seq_length=request.param, rows=8))
+
+
+def test_the_page_s_python_answers_as_the_classifier_does(exported, finetuned, toy, monkeypatch):
+    from albert_zh.serve.predictor import Classifier
+
+    (code,) = (code for language, code in blocks("README.md") if language == "python")
+    monkeypatch.syspath_prepend(MOBILE)
+    page: dict = {}
+    exec(code, page)
+    model = page["Model"](exported)
+    rows = [line.split("\t")[:2] for line in (toy / "pairs" / "dev.txt").read_text(encoding="utf-8").splitlines()]
+    rows = [*rows[:10], ["天地人" * 9, "山水"], ["天", "日月星光花草树木" * 4]]
+    for row, expected in zip(rows, Classifier(finetuned).predict([tuple(row) for row in rows]), strict=True):
+        found = model.predict(*row)
+        assert list(found) == ["0", "1"]
+        assert list(found.values()) == pytest.approx(expected.probabilities, abs=1e-5)
+
+
+def test_the_page_tells_of_every_file_of_the_folder_and_the_file_of_its_inputs(exported):
+    text = (MOBILE / "README.md").read_text(encoding="utf-8")
+    assert {file.name for file in exported.iterdir()} == set(re.findall(r"^\| `([\w.]+\.\w+)` \|", text, re.MULTILINE))
+    about = read_json(exported / "model.json")
+    assert about["signature"] == "serving_default"
+    assert [f"| `{name}` |" in text for name in about["inputs"]] == [True] * 3
+    held = read_json(exported / "tokenizer_vectors.json")
+    tokenizer = reference.Tokenizer(entries(exported / "vocab.txt"), about["lower_case"])
+    for row in held["pairs"]:
+        arrays = tokenizer.pack(row["first"], row["second"], row["length"], pad=True)
+        assert arrays == (row["input_ids"], row["input_mask"], row["segment_ids"])
+
+
 # Java
 
 DRIVER = """
