@@ -15,6 +15,8 @@ from albert_zh.tasks.sentences import SentenceTask
 if TYPE_CHECKING:
     from albert_zh.opened import OpenModel
 
+#: Blanks of one text: each is a search of its own.
+MAX_BLANKS = 8
 #: Answers to the rows of requests that share their options, one each, in order, as JSON values.
 Answer = Callable[[list[Any], Hashable], Sequence[dict[str, Any]]]
 #: One row of a request: the field it stands in, what the function gets, and its texts with the field of each.
@@ -99,6 +101,8 @@ def _blanks(request: messages.Blanks, opened: OpenModel) -> Iterator[Part]:
     for row, texts in _texts(request, opened):
         if "[MASK]" not in row:
             raise Refused(422, "No [MASK] in the text, which marks the blank to fill.", texts[0][0])
+        if row.count("[MASK]") > MAX_BLANKS:
+            raise Refused(422, f"More than {MAX_BLANKS} [MASK] in the text.", texts[0][0])
         yield row, texts
 
 
@@ -172,6 +176,18 @@ def _answer(opened: OpenModel) -> Answer:
     ]
 
 
+def _fill(opened: OpenModel) -> Answer:
+    from albert_zh.serve.fill_mask import FillMask
+
+    fill_mask = FillMask(opened)
+
+    def told(blanks: Any) -> dict[str, Any]:
+        names = messages.Candidate.model_fields
+        return {"blanks": [[{name: getattr(word, name) for name in names} for word in words] for words in blanks]}
+
+    return lambda rows, top_k: [told(blanks) for blanks in fill_mask.fill(rows, top_k)]
+
+
 def _encode(opened: OpenModel) -> Answer:
     from albert_zh.serve.encoder import Encoder
 
@@ -216,6 +232,18 @@ ABILITIES = (
         parts=_texts,
         needs="albert-zh finetune --task_name=cluener",
         trial=lambda opened: messages.Texts(texts=["天"]),
+    ),
+    Ability(
+        name="fill-mask",
+        summary="The likeliest words in the blanks of a text",
+        request=messages.Blanks,
+        answer=messages.Filled,
+        can=_fills,
+        make=_fill,
+        parts=_blanks,
+        needs="a pretrained model with its masked-LM head, such as albert-zh download albert_tiny_zh",
+        trial=lambda opened: messages.Blanks(texts=["天[MASK]"]),
+        options=lambda request: request.top_k,
     ),
     Ability(
         name="answer",

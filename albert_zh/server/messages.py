@@ -91,12 +91,13 @@ class Entities(BaseModel):
 
 
 class Candidate(BaseModel):
-    word: str
+    text: str = Field(description="the word; ## before it: it goes on with the word on its left")
     probability: float
+    sentence: str = Field(description="the text with this blank filled")
 
 
 class Filled(BaseModel):
-    blanks: list[list[Candidate]] = Field(description="for each [MASK], the likeliest first")
+    blanks: list[list[Candidate]] = Field(description="for each blank, the likeliest first; [MASK][MASK] is one blank")
 
 
 class FoundAnswer(BaseModel):

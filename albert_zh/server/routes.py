@@ -47,6 +47,7 @@ def application(service: Service) -> Guard:
         version="1",
         description="Answers of Chinese ALBERT models. Offsets are counted in Unicode code points.",
         openapi_url="/openapi.json",
+        swagger_ui_parameters={"validatorUrl": None},  # an address of others, which would be told of this server
     )
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -72,7 +73,6 @@ def _add(app: FastAPI, ability: Ability, service: Service) -> None:
         operation_id=ability.name.replace("-", "_"),
         response_model=Answers[ability.answer],
         responses={status: {"model": ErrorAnswer, "description": text} for status, text in _PROBLEMS.items()},
-        dependencies=[],
     )(endpoint)
 
 

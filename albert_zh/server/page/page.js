@@ -133,7 +133,7 @@ const ABILITIES = [
     show: (answer) =>
       answer.blanks.flatMap((candidates, place) => [
         make("h3", {}, say("blank", { number: place + 1 })),
-        bars(candidates.map((candidate, rank) => bar(candidate.word, candidate.probability, rank === 0))),
+        bars(candidates.map((candidate, rank) => bar(candidate.text, candidate.probability, rank === 0))),
       ]),
     examples: [{ text: "今天[MASK]气很好" }, { text: "中国的首都是[MASK][MASK]" }],
   },
