@@ -38,6 +38,8 @@ _SAYS = {
     "model.json": "signature, labels, length, lower-casing",
     "task.json": "task, labels, length, lower-casing",
     "config.json": "the network's shape",
+    "tokenizer.json": "the tokenizer, for Hugging Face",
+    "tokenizer_config.json": "the tokenizer's options, for Hugging Face",
     "albert_config.json": "the network's shape",
     "tokenizer_vectors.json": "texts with their ids, to check a tokenizer written anew",
 }
@@ -65,7 +67,7 @@ _USES = (
         "*.safetensors",
         "from transformers import {architecture}, AutoTokenizer\n"
         'model, tokenizer = {architecture}.from_pretrained("{parent}"), AutoTokenizer.from_pretrained("{parent}")\n'
-        'outputs = model(**tokenizer("一段文本", return_tensors="pt"))',
+        'outputs = model(**tokenizer({texts}, return_tensors="pt"))',
     ),
 )
 _RECIPE = {
@@ -140,7 +142,7 @@ def text_of(opened: OpenModel, folder: Path, options: Any, agreement: Agreement 
         _recipe_part(metrics, settings, kept[_RUN_FILE]),
         _licence_part(opened, settings),
         _files_part(folder),
-        _use_part(folder),
+        _use_part(opened, folder),
         _limits_part(opened),
     ]
     return "\n".join(part for part in parts if part)
@@ -288,10 +290,10 @@ def _summary(opened: OpenModel, options: Any, scores: Sequence[_Score], agreemen
     task = f"在 {opened.task.name}（{_KINDS[_kind(opened)][2]}）上微调" if opened.task else "预训练，未针对任务微调"
     said = [
         f"中文摘要：ALBERT（{config.family} 版，{config.num_hidden_layers} 层，隐层 {config.hidden_size}），{task}，"
-        f"导出为 {_target(options)}；最长 {_length(opened, options)} 个词元。"
+        f"导出为 {_target(options).replace(', weights', '，权重')}；最长 {_length(opened, options)} 个词元。"
     ]
     for score in scores:
-        beside = f"，简单规则 {_listed(score.baselines)}" if score.baselines else ""
+        beside = f"，简单规则 {_listed(score.baselines, '、')}" if score.baselines else ""
         interval = f"（95% 区间 {score.interval.replace(' to ', ' 至 ')}）" if score.interval else ""
         said.append(f"{score.split} {score.metric} {score.shown}{interval}{beside}。")
     if agreement and agreement.same is not None:
@@ -357,7 +359,8 @@ def _score_part(
             cells += [score.baselines.get(name, "–") for name in names]
             lines.append(f"| {' | '.join(cells)} |")
         lines.append(
-            "\nThe rules need no model. The best weights and rate were chosen on dev, which flatters its score."
+            "\nThe rules need no model. The best weights and rate were chosen on dev, which flatters its score. "
+            "The scores are the Keras model's; how far this export answers alike stands below."
         )
         if (seeds := metrics.get("seeds", {})).get("runs", 0) > 1:
             mean, deviation = (opened.task.shown(seeds[name]) for name in ("mean", "deviation"))
@@ -446,16 +449,17 @@ def _files_part(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _use_part(folder: Path) -> str:
+def _use_part(opened: OpenModel, folder: Path) -> str:
     """Three lines of code for each kind of file that is there."""
     found = [(path, code) for pattern, code in _USES for path in sorted(folder.rglob(pattern))]
     if not found:
         return ""
     lines = ["## How to use it\n"]
+    texts = '"一段文本", "另一段文本"' if _kind(opened) in ("pair", "span") else '"一段文本"'
     for path, code in found:
         names = {"file": path.relative_to(folder).as_posix(), "parent": path.parent.relative_to(folder).as_posix()}
         architectures = _kept(path.with_name("config.json")).get("architectures", ["AlbertModel"])
-        lines += ["```python", code.format(**names, architecture=architectures[0]), "```", ""]
+        lines += ["```python", code.format(**names, architecture=architectures[0], texts=texts), "```", ""]
     if not any("AutoTokenizer" in code for _, code in found):
         lines.append(
             "`ids`, `mask` and `segments` are int32 arrays (1, L): `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` by the "
@@ -486,5 +490,5 @@ def _limits_part(opened: OpenModel) -> str:
     )
 
 
-def _listed(baselines: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in baselines.items())
+def _listed(baselines: Mapping[str, str], between: str = ", ") -> str:
+    return between.join(f"{name} {value}" for name, value in baselines.items())

@@ -187,10 +187,10 @@ def test_the_lines_of_code_run_the_file_and_answer_as_the_model(target, opened, 
     np.testing.assert_allclose(found, np.asarray(opened.model(inputs, heads_only=True)["logits"]), atol=1e-5)
 
 
-def test_a_hugging_face_folder_is_opened_by_the_class_its_config_names(export):
+def test_a_hugging_face_folder_is_opened_by_the_class_its_config_names(opened, export):
     (export / "model.safetensors").write_bytes(b"")
     (export / "config.json").write_text('{"architectures": ["AlbertForQuestionAnswering"]}', encoding="utf-8")
-    assert 'AlbertForQuestionAnswering.from_pretrained(".")' in card._use_part(export)
+    assert 'AlbertForQuestionAnswering.from_pretrained(".")' in card._use_part(opened, export)
 
 
 def test_a_longer_text_is_cut_only_where_it_is(opened):
