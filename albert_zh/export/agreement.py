@@ -61,7 +61,7 @@ def compare(opened: OpenModel, run: Run, asked: Sequences, limit: Limit) -> Agre
             f"not written: it is not the model it was made from. {shown}; {allowed:.1e} is allowed. "
             "Export it with less quantization; without any, please report it."
         )
-    if same is not None and same < limit.same * len(asked.features.rows):
+    if same is not None and len(asked.features.rows) - same > max(1, (1 - limit.same) * len(asked.features.rows)):
         raise InputError(
             f"not written: only {same} of {len(asked.features.rows)} answers are the model's; "
             f"{limit.same:.0%} are wanted. {shown}. Export it with less quantization."

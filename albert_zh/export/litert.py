@@ -10,7 +10,6 @@ own.
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from albert_zh.export.interpreter import FILE, FILL_MASK, SIGNATURE, open_file, runtime
 from albert_zh.export.network import INPUTS, network_of
 from albert_zh.export.options import ExportOptions
 from albert_zh.export.sentences import sequences
@@ -27,8 +27,7 @@ from albert_zh.models.encoder import Attention
 from albert_zh.opened import OpenModel, open_model
 from albert_zh.workers import call_in_process
 
-FILE = "model.tflite"
-SIGNATURE, FILL_MASK, POSITIONS = "serving_default", "fill_mask", "masked_lm_positions"
+POSITIONS = "masked_lm_positions"
 #: Places of a sequence that ``fill_mask`` of a file of one length is asked for.
 PREDICTIONS = 20
 #: Sentences whose numbers between the layers set the scales of ``--quantize=int8``.
@@ -115,18 +114,21 @@ def _quantize(converter: tf.lite.TFLiteConverter, opened: OpenModel, options: Ex
 
 
 def _calibration(opened: OpenModel, options: ExportOptions) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Real sentences for each signature, as the converter runs them to see what numbers come up."""
+    """Real sentences for each signature, as the converter runs them to see what numbers come up.
+
+    All are padded to the length of the longest: the converter's interpreter takes the first one's for all.
+    """
     found = sequences(opened, options, CALIBRATED)
+    length = options.length or max(map(len, found.input_ids))
     for ids, segments in zip(found.input_ids, found.segment_ids, strict=True):
-        given = _row(ids, segments, options.length, opened.tokenizer.pad_id)
+        given = _row(ids, segments, length, opened.tokenizer.pad_id)
         yield SIGNATURE, given
         if _fills(opened):
-            count = min(PREDICTIONS, options.length or len(ids))
-            yield FILL_MASK, given | {POSITIONS: np.arange(count, dtype=np.int32)[None] % len(ids)}
+            yield FILL_MASK, given | {POSITIONS: np.arange(min(PREDICTIONS, length), dtype=np.int32)[None] % len(ids)}
 
 
-def _row(ids: Sequence[int], segments: Sequence[int], length: int | None, pad_id: int) -> dict[str, np.ndarray]:
-    padding = (length or len(ids)) - len(ids)
+def _row(ids: Sequence[int], segments: Sequence[int], length: int, pad_id: int) -> dict[str, np.ndarray]:
+    padding = length - len(ids)
     columns = ((ids, pad_id), (np.ones(len(ids), np.int32), 0), (segments, 0))
     arrays = [
         np.pad(np.asarray(values, np.int32), (0, padding), constant_values=fill)[None] for values, fill in columns
@@ -138,31 +140,13 @@ def _row(ids: Sequence[int], segments: Sequence[int], length: int | None, pad_id
 # In
 
 
-def runtime() -> Any:
-    """LiteRT's interpreter module. Raises InputError where it is not installed."""
-    try:
-        return importlib.import_module("ai_edge_litert.interpreter")
-    except ImportError as error:
-        raise InputError(f"LiteRT cannot be imported ({error}). Install it: pip install -e '.[litert]'") from error
-
-
-def interpreter(file: Path, threads: int = 1) -> Any:
-    """LiteRT's interpreter of a file. Raises InputError where it is missing or damaged."""
-    if not file.is_file():
-        raise InputError(f"{file}: no such file. Give model.tflite, or the folder that export wrote.")
-    try:
-        return runtime().Interpreter(model_path=str(file), num_threads=threads)
-    except ValueError as error:
-        raise InputError(f"{file}: LiteRT cannot read it ({first_line(error)}). Export the model again.") from error
-
-
 def load(folder: Path) -> Any:
     """The file of a folder as a function of padded batches, ``targets.Run``; rows are answered one after the other.
 
     Raises:
         InputError: the file is missing or damaged.
     """
-    found = interpreter(Path(folder) / FILE)
+    found = open_file(Path(folder) / FILE)
     names = found.get_signature_list()
     answer = found.get_signature_runner(SIGNATURE)
     fill = found.get_signature_runner(FILL_MASK) if FILL_MASK in names else None

@@ -32,7 +32,8 @@ class ExportOptions:
         default="none",
         metadata={
             "help": "of litert. float16: weights of half the size; dynamic: int8 weights, float numbers between, "
-            "a quarter of the size and two to three times as fast; int8: whole numbers throughout, by real sentences"
+            "a quarter of the size and two to three times as fast; int8: whole numbers throughout, by real sentences "
+            "(most models lose too much by it and are refused)"
         },
     )
     max_seq_length: str = field(

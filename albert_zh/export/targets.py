@@ -21,7 +21,8 @@ class Limit:
 
     Attributes:
         difference: of any output, as a share of the largest absolute value among them, or of 1 where that is less.
-        same: share of the rows whose answer must be the Keras model's.
+        same: share of the rows whose answer must be the Keras model's; one row may always be another: two labels
+            may be as probable.
     """
 
     difference: float
@@ -59,8 +60,8 @@ TARGETS: dict[str, Target] = {
         {
             "none": EXACT,
             "float16": Limit(1e-2, 0.99),
-            "dynamic": Limit(0.2, 0.97),
-            "int8": Limit(0.5, 0.95),
+            "dynamic": Limit(0.2, 0.95),
+            "int8": Limit(0.5, 0.9),
         },
     ),
     "savedmodel": Target("albert_zh.export.savedmodel"),
