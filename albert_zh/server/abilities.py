@@ -112,17 +112,6 @@ def _questions(request: messages.Questions, opened: OpenModel) -> Iterator[Part]
         yield (row.passage, row.question), [(f"{where}.passage", row.passage), (f"{where}.question", row.question)]
 
 
-def _topics(request: messages.Topics, opened: OpenModel) -> Iterator[Part]:
-    if len(set(request.labels)) < len(request.labels):
-        raise Refused(422, "A label stands there twice. Give different ones.", "labels")
-    for number, label in enumerate(request.labels):
-        if not label.strip() or len(label) > 20:
-            raise Refused(422, "A label is a word of 1 to 20 characters.", f"labels[{number}]")
-    if request.template is not None and len(request.template) > 200:
-        raise Refused(422, "A template has at most 200 characters.", "template")
-    return _texts(request, opened)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # The functions
 

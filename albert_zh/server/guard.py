@@ -39,11 +39,19 @@ class Guard:
 
     Args:
         paths: those that are counted by name; the others are counted as "other".
+        computed: those of them that ask a model.
         docs: the path of the OpenAPI page.
     """
 
-    def __init__(self, app: Callable[..., Awaitable[None]], service: Service, paths: frozenset[str], docs: str):
-        self._app, self._service, self._paths, self._docs = app, service, paths, docs
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        service: Service,
+        paths: frozenset[str],
+        computed: frozenset[str],
+        docs: str,
+    ):
+        self._app, self._service, self._paths, self._computed, self._docs = app, service, paths, computed, docs
         self._in_hand = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -62,8 +70,10 @@ class Guard:
 
         self._in_hand += 1
         try:
-            if self._in_hand > self._service.limits.requests and path.startswith("/v1/"):
-                raise busy(f"{self._in_hand} requests are in hand. Ask again later.")
+            if path in self._computed:
+                self._service.check_ready()  # before the body is there: what has begun is finished
+                if self._in_hand > self._service.limits.requests:
+                    raise busy(f"{self._service.limits.requests} requests are in hand. Ask again later.")
             body = await self._body(scope, receive)
             if body is not None:
                 scope["state"] = {**scope.get("state", {}), "started": started}
@@ -93,7 +103,7 @@ class Guard:
             headers={"Connection": "close"},
         )
         for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value[:20]) > limits.body_bytes:
+            if name == b"content-length" and value.isdigit() and int(value) > limits.body_bytes:
                 raise too_large
         parts, size = [], 0
         try:

@@ -50,11 +50,6 @@ class Questions(Request):
     questions: list[Question] = Field(min_length=1)
 
 
-class Topics(Texts):
-    labels: list[str] = Field(min_length=2, max_length=50, examples=[["体育", "财经", "科技"]])
-    template: str | None = Field(None, description="with {mask} and {text_a}, each once")
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Answers
 

@@ -56,8 +56,9 @@ def application(service: Service) -> Guard:
         _add(app, ability, service)
     _add_about(app, service)
     _add_page(app)
-    paths = frozenset({*(ability.path for ability in ABILITIES), *_PAGE_FILES, DOCS, "/openapi.json"})
-    return Guard(app, service, paths | {"/v1/models", "/health", "/metrics"}, DOCS)
+    computed = frozenset(ability.path for ability in ABILITIES)
+    paths = computed | {*_PAGE_FILES, DOCS, "/openapi.json", "/v1/models", "/health", "/metrics"}
+    return Guard(app, service, paths, computed, DOCS)
 
 
 def _add(app: FastAPI, ability: Ability, service: Service) -> None:

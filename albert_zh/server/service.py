@@ -99,10 +99,8 @@ class Service:
         """The model of that name, or the first that has the ability.
 
         Raises:
-            Refused: there is none, or the server is not ready.
+            Refused: there is none.
         """
-        if self.state != "ready":
-            raise busy(f"The server is {self.state}. Ask again later.")
         able = [served for served in self.models.values() if ability.name in served.abilities]
         if name is not None:
             if name not in self.models:
@@ -117,6 +115,11 @@ class Service:
             advice = f"These do: {', '.join(others)}." if others else f"A model that does: {ability.needs}"
             raise Refused(404, f"The model {name} does not answer {ability.name}. {advice}", "model")
         return able[0]
+
+    def check_ready(self) -> None:
+        """Raises Refused, 503, while models are loading or the server stops."""
+        if self.state != "ready":
+            raise busy(f"The server is {self.state}. Ask again later.")
 
     async def answer(self, ability: Ability, request: Any) -> tuple[str, list[dict[str, Any]]]:
         """The model's name and its answers to a request.
@@ -163,7 +166,7 @@ class Service:
 
 
 def _is_unicode(text: str) -> bool:
-    """False for half of a surrogate pair, which JSON's escapes can write and UTF-8 cannot.
+    r"""False for half of a surrogate pair, which JSON's escapes can write and UTF-8 cannot.
 
     >>> _is_unicode("\U0001f600"), _is_unicode("\ud83d")
     (True, False)

@@ -1,4 +1,4 @@
-"""A real headless Chromium, spoken to through its own DevTools pipe, so that the tests need no further package."""
+"""Models that answer by simple rules, and a real headless Chromium, spoken to through its own DevTools pipe."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import select
 import shutil
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
+
+from albert_zh.server.limits import Limits
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -119,7 +122,8 @@ class Chromium:
         """Clicks in the middle of an element."""
         x, y = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()"
+            "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
+            "return [r.x + r.width / 2, r.y + r.height / 2] })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
@@ -152,3 +156,62 @@ def chromium(tmp_path_factory):
     browser = Chromium(program, tmp_path_factory.mktemp("chromium"))
     yield browser
     browser.close()
+
+
+def opened(name, kind, labels=(), names=(), length=64):
+    """What stands for an open model."""
+    task = SimpleNamespace(name=name, kind=kind, labels=labels) if kind != "pretrained" else None
+    return SimpleNamespace(task=task, label_names=names, max_seq_length=length)
+
+
+def similar(rows, _):
+    return [{"probability": float(first == second)} for first, second in rows]
+
+
+def classified(rows, _):
+    """More text, more "long"; the text "broken" is an error of the program."""
+    if "broken" in rows:
+        raise RuntimeError("a secret of the program")
+    answers = []
+    for row in rows:
+        share = min(len(row), 10) / 10
+        shares = [("0", "short", 1 - share), ("1", "long", share)]
+        label, name, best = max(shares, key=lambda each: each[2])
+        listed = [dict(zip(("label", "name", "probability"), each, strict=True)) for each in shares]
+        answers.append({"label": label, "name": name, "probability": best, "probabilities": listed})
+    return answers
+
+
+def tagged(rows, _):
+    """Every 京 is a place, a thing that follows a first character is counted in code points."""
+    return [
+        {
+            "entities": [
+                {"text": "京", "type": "LOC", "name": "地名", "start": at, "end": at + 1, "probability": 0.75}
+                for at, character in enumerate(row)
+                if character == "京"
+            ]
+        }
+        for row in rows
+    ]
+
+
+@pytest.fixture
+def fake_service():
+    """``fake_service(**limits)``: a service of a pair model, a model of single texts and a tagger; no TensorFlow."""
+    from albert_zh.server.service import Service
+
+    made = []
+
+    def make(**limits):
+        service = Service(Limits(**limits))
+        service.add("pairs", opened("lcqmc", "pair", ("0", "1"), ("different", "same")), {"similarity": similar})
+        service.add("single", opened("lengths", "single", ("0", "1"), ("short", "long")), {"classify": classified})
+        service.add("tags", opened("cluener", "tagging"), {"entities": tagged})
+        service.state = "ready"
+        made.append(service)
+        return service
+
+    yield make
+    for service in made:
+        service.close(20)
