@@ -14,11 +14,13 @@ def by_length(
 ) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
     """Yields the places of up to ``size`` sequences of like length, and the model's inputs int32 (B, L) of them.
 
-    L is a multiple of 8, so that few shapes occur.
+    L is a multiple of 8, so that few shapes occur, or the length of the longest of all: a model may have no position
+    more.
     """
-    order = sorted(range(len(input_ids)), key=lambda place: len(input_ids[place]))
+    lengths = list(map(len, input_ids))
+    order = sorted(range(len(input_ids)), key=lengths.__getitem__)
     for start in range(0, len(order), size):
         part = order[start : start + size]
-        width = -(-max(len(input_ids[place]) for place in part) // 8) * 8
+        width = min(-(-lengths[part[-1]] // 8) * 8, lengths[order[-1]])
         arrays = pad_batch([(input_ids[place], segment_ids[place]) for place in part], width, pad_id)
         yield part, dict(zip(("input_ids", "input_mask", "segment_ids"), arrays, strict=True))
