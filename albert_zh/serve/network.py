@@ -30,7 +30,9 @@ class Network:
     def __init__(self, function: Callable[[Mapping[str, tf.Tensor]], tf.Tensor], names: Sequence[str] = INPUTS):
         self._names = tuple(names)
         signature = [tf.TensorSpec([None, None], tf.int32, name) for name in names]
-        traced = tf.function(lambda *tensors: function(dict(zip(names, tensors, strict=True))), signature)
+        traced = tf.function(
+            lambda *tensors: function(dict(zip(names, tensors, strict=True))), signature, autograph=False
+        )
         self._run = traced.get_concrete_function()  # traced here, so that no thread ever does
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -124,7 +124,7 @@ def _answer_pipe(sim: BertSim, stream: TextIO) -> None:
         pairs = [tuple(line.split("\t")) for _, line in block]
         for place, pair in zip(places, pairs, strict=True):
             if len(pair) != 2:
-                raise InputError(f"{place}: {len(pair)} columns; a pair is text<TAB>text.")
+                raise InputError(f"{place}: {len(pair)} column{'s'[: len(pair) > 1]}; a pair is text<TAB>text.")
         for pair, score in zip(pairs, sim._same(pairs, places=places), strict=True):
             print(_shown(score, pair))
         sys.stdout.flush()
