@@ -16,6 +16,13 @@ def pieces(values: tf.Tensor, begins: tf.Tensor, lengths: tf.Tensor) -> tf.Ragge
     return places.with_values(tf.gather(values, places.values))
 
 
+def padded(values: tf.RaggedTensor, filling: int) -> tf.Tensor:
+    """Ragged (B, None) as a tensor with one column at least, of filling where there is nothing."""
+    dense = values.to_tensor(filling)
+    missing = tf.cast(tf.equal(tf.shape(dense)[1], 0), tf.int32)
+    return tf.pad(dense, [[0, 0], [0, missing]], constant_values=filling)
+
+
 def joined(parts: Sequence[tuple[tf.RaggedTensor | Sequence[int], int]], pad_id: int) -> dict[str, tf.Tensor]:
     """The network's inputs int32 (B, L): in each row one part after the other, then padding.
 
@@ -24,18 +31,20 @@ def joined(parts: Sequence[tuple[tf.RaggedTensor | Sequence[int], int]], pad_id:
         pad_id: of padding.
     """
     rows = next(part for part, _ in parts if isinstance(part, tf.RaggedTensor)).nrows()
-    ragged, segments = [], []
+    ragged, masks, segments = [], [], []
     for part, segment in parts:
         if not isinstance(part, tf.RaggedTensor):
             same = tf.tile(tf.constant([list(part)], tf.int32), tf.stack([rows, tf.ones_like(rows)]))
             part = tf.RaggedTensor.from_tensor(same)
         ragged.append(part)
+        masks.append(part.with_values(tf.ones_like(part.values)))
         segments.append(part.with_values(tf.fill(tf.shape(part.values), segment)))
     ids = tf.concat(ragged, axis=1)
+    # No rows have no width, and the network reads the first place: hence one column at least.
     return {
-        "input_ids": ids.to_tensor(pad_id),
-        "input_mask": tf.sequence_mask(ids.row_lengths(), dtype=tf.int32),
-        "segment_ids": tf.concat(segments, axis=1).to_tensor(0),
+        "input_ids": padded(ids, pad_id),
+        "input_mask": padded(tf.concat(masks, axis=1), 0),
+        "segment_ids": padded(tf.concat(segments, axis=1), 0),
     }
 
 

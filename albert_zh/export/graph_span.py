@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from albert_zh.export.graph_packing import begins_of, joined, pieces
+from albert_zh.export.graph_packing import begins_of, joined, padded, pieces
 from albert_zh.export.graph_sentences import Network
 from albert_zh.export.graph_tokenizer import GraphTokenizer
 from albert_zh.opened import OpenModel
@@ -56,7 +56,8 @@ class SpanTexts:
         end = tf.where(inside, logits[:, :, 1], -float("inf"))
         score, head_at, tail_at = self._best(begin, end, first[:, None] + place, own, tf.size(counts))
         null = tf.math.unsorted_segment_min(logits[:, 0, 0] + logits[:, 0, 1], own, tf.size(counts))
-        there = score > -float("inf")
+        there = score > score.dtype.min  # which is the highest of no scores
+        score = tf.where(there, score, -float("inf"))
         at = tf.boolean_mask(tf.stack([begins + head_at, begins + tail_at], axis=1), there)
         rows = tf.cast(tf.where(there), tf.int32)
         start = tf.scatter_nd(rows, tf.gather(encoded.starts, at[:, 0]), tf.shape(counts))
@@ -78,9 +79,9 @@ class SpanTexts:
             rows: B.
         """
         reach, length = self.opened.task.max_answer_length, tf.shape(begin)[1]
-        padded = tf.pad(end, ((0, 0), (0, reach)), constant_values=-float("inf"))
+        beyond = tf.pad(end, ((0, 0), (0, reach)), constant_values=-float("inf"))
         # Of each first token the best last one, the nearest of equals, then the best first one.
-        pairs = tf.stack([begin + padded[:, far : far + length] for far in range(reach)], axis=-1)
+        pairs = tf.stack([begin + beyond[:, far : far + length] for far in range(reach)], axis=-1)
         far = tf.argmax(pairs, axis=-1, output_type=tf.int32)  # (n, L)
         scores = tf.reduce_max(pairs, axis=-1)
         best = tf.math.unsorted_segment_max(tf.reduce_max(scores, axis=1), own, rows)  # (B,)
@@ -104,8 +105,8 @@ def _has_most_context(first, count, own, tokens):
         tokens: the token's number in its passage (n, L).
     """
     number = tf.cast(tf.ragged.range(first.row_lengths()).values, tf.int32)
-    firsts = tf.gather(first.to_tensor(-1), own)[:, None, :]  # (n, 1, W), -1: no such window
-    counts = tf.gather(count.to_tensor(0), own)[:, None, :]
+    firsts = tf.gather(padded(first, -1), own)[:, None, :]  # (n, 1, W), -1: no such window
+    counts = tf.gather(padded(count, 0), own)[:, None, :]
     left = tokens[:, :, None] - firsts
     right = firsts + counts - 1 - tokens[:, :, None]
     context = tf.cast(tf.minimum(left, right), tf.float64) + 0.01 * tf.cast(counts, tf.float64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from albert_zh.export.graph_packing import begins_of, joined, pieces
+from albert_zh.export.graph_packing import begins_of, joined, padded, pieces
 from albert_zh.export.graph_sentences import Network
 from albert_zh.export.graph_tokenizer import GraphTokenizer
 from albert_zh.opened import OpenModel
@@ -72,7 +72,7 @@ class TaggingTexts:
         inputs = joined([([tokenizer.cls_id], 0), (parts, 0), ([tokenizer.sep_id], 0)], tokenizer.pad_id)
         own = tf.repeat(tf.range(tf.size(counts)), counts)  # the text of each token (T,)
         place = tf.range(tf.size(ids)) - tf.gather(begins, own)
-        firsts = tf.gather(numbers.with_values(first).to_tensor(-1), own)  # (T, W), -1: no such window
+        firsts = tf.gather(padded(numbers.with_values(first), -1), own)  # (T, W), -1: no such window
         left = place[:, None] - firsts
         right = room - 1 - left
         inside = (firsts >= 0) & (left >= 0) & (right >= 0)
@@ -97,9 +97,9 @@ def best_tags(scores, counts, between, first, last):
         between, first, last: (C, C), (C,), (C,); see ``viterbi.best_taggings``.
     """
     between, first, last = (tf.constant(part, tf.float64) for part in (between, first, last))
-    batch, length, width = tf.unstack(tf.shape(scores))
     # One more token, of padding, so that there is a first one where no text has any.
     scores = tf.pad(scores, ((0, 0), (0, 1), (0, 0)))
+    batch, length, width = tf.unstack(tf.shape(scores))
     total = first + scores[:, 0]
 
     def forward(place, total, before):
@@ -109,7 +109,7 @@ def best_tags(scores, counts, between, first, last):
         total = tf.where(going, tf.reduce_max(paths, axis=1) + scores[:, place], total)
         return place + 1, total, before.write(place, come)
 
-    before = tf.TensorArray(tf.int32, length + 1, element_shape=(None, scores.shape[-1]))
+    before = tf.TensorArray(tf.int32, length, element_shape=(None, scores.shape[-1]))
     before = before.write(0, tf.zeros((batch, width), tf.int32))
     _, total, before = tf.while_loop(lambda place, *_: place < length, forward, (1, total, before))
 
@@ -120,4 +120,4 @@ def best_tags(scores, counts, between, first, last):
     tag = tf.argmax(total + last, axis=1, output_type=tf.int32)
     tags = tf.TensorArray(tf.int32, length, element_shape=(None,))
     _, _, tags = tf.while_loop(lambda place, *_: place >= 0, back, (length - 1, tag, tags))
-    return tf.transpose(tf.reshape(tags.stack(), (length, batch)))
+    return tf.transpose(tags.stack()[:-1])

@@ -7,9 +7,9 @@ and, with a masked-LM head, ``mlm_logits`` at every place (B, L, V).
 
 ``text`` takes strings of UTF-8, tokenised inside the graph exactly as ``finetune`` and ``predict`` do; see
 ``graph_sentences.SentenceTexts``, ``graph_tagging.TaggingTexts`` and ``graph_span.SpanTexts`` for its inputs and
-outputs. It is there for tasks on sentences, tagging, reading comprehension and pretrained models with a WordPiece
-vocabulary. It is not there for multiple choice and for the Winograd task, of which a row is more than texts, and for
-SentencePiece models, whose search for pieces is no operation of TensorFlow: these take ids alone.
+outputs. It is there for tasks on sentences (Winograd's with both spans marked), tagging, reading comprehension and
+pretrained models, all with a WordPiece vocabulary. It is not there for multiple choice, of which a row is more than
+texts, and for SentencePiece models, whose search for pieces is no operation of TensorFlow: these take ids alone.
 
 The file needs nothing but TensorFlow: neither this package nor Keras, and no table is there to be initialised. The
 vocabulary is in ``assets``.
@@ -29,7 +29,10 @@ from albert_zh.convert import tensorflow1
 from albert_zh.export.graph_sentences import SentenceTexts
 from albert_zh.export.graph_span import SpanTexts
 from albert_zh.export.graph_tagging import TaggingTexts
+from albert_zh.export.graph_tokenizer import GraphTokenizer
 from albert_zh.export.network import INPUTS, network_of
+from albert_zh.export.vectors import TEXTS as HARD_TEXTS
+from albert_zh.files import InputError
 from albert_zh.opened import OpenModel
 from albert_zh.tasks.sentences import SentenceTask
 from albert_zh.tasks.span import SpanTask
@@ -57,7 +60,7 @@ def write(opened: OpenModel, folder: str | os.PathLike[str], options: Any = None
     """Adds the folder ``1`` to a folder that is being filled, which then is what ``--model_base_path`` names.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, or the graph tokenises otherwise than the model's tokenizer.
     """
     specs = {name: tf.TensorSpec((None, None), tf.int32, name=name) for name in INPUTS}
     network = network_of(opened)
@@ -77,6 +80,7 @@ def write(opened: OpenModel, folder: str | os.PathLike[str], options: Any = None
     if not no_text(opened):
         kind = next((texts for task, texts in TEXTS.items() if isinstance(opened.task, task)), SentenceTexts)
         texts = kind(opened, answer)
+        _check(texts.tokenizer, opened)
 
         @tf.function(autograph=False)
         def from_texts(**given):
@@ -89,6 +93,20 @@ def write(opened: OpenModel, folder: str | os.PathLike[str], options: Any = None
         tf.saved_model.save(exported, str(version), signatures=signatures)
     except tf.errors.OpError as error:
         raise tensorflow1.unwritable(version, error) from error
+
+
+def _check(in_graph: GraphTokenizer, opened: OpenModel) -> None:
+    """Raises InputError unless hard texts come out of the graph as they come out of the model's tokenizer."""
+    *found, counts = tf.function(in_graph.encode, autograph=False)(tf.constant([text.encode() for text in HARD_TEXTS]))
+    ends = np.cumsum(counts)
+    for text, count, end in zip(HARD_TEXTS, counts.numpy(), ends, strict=True):
+        if [part[end - count : end].numpy().tolist() for part in found] != list(
+            map(list, opened.tokenizer.encode(text))
+        ):
+            raise InputError(
+                f"not written: {text!r} is tokenised otherwise inside the graph than by {opened.tokenizer.path}. "
+                "This is a fault of this project or of the machine; please report it."
+            )
 
 
 def load(folder: str | os.PathLike[str], signature: str = "serving_default") -> Run:
