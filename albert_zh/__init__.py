@@ -15,18 +15,23 @@ _PUBLIC = {
     "load_pretrained": "albert_zh.pretrained",
     "save_pretrained": "albert_zh.layouts",
     "load_tokenizer": "albert_zh.text.tokenizer",
-    "Classifier": "albert_zh.serve.predictor",
+    "BertSim": "albert_zh.serve.similarity",
+    "Classifier": "albert_zh.serve.classifier",
+    "Encoder": "albert_zh.serve.encoder",
+    "FillMask": "albert_zh.serve.fill_mask",
+    "QuestionAnswerer": "albert_zh.serve.question_answerer",
+    "Tagger": "albert_zh.serve.tagger",
     "ZeroShot": "albert_zh.serve.zero_shot",
     "zero_shot": "albert_zh.serve.zero_shot",
 }
-_WITH_KERAS = ("albert_zh.layouts", "albert_zh.pretrained", "albert_zh.serve.predictor", "albert_zh.serve.zero_shot")
+_WITHOUT_KERAS = ("albert_zh.config", "albert_zh.files", "albert_zh.text.tokenizer")
 __all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'albert_zh' has no attribute {name!r}")
-    if _PUBLIC[name] in _WITH_KERAS:
+    if _PUBLIC[name] not in _WITHOUT_KERAS:
         _require_tensorflow()
     return getattr(importlib.import_module(_PUBLIC[name]), name)
 

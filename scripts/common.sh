@@ -36,7 +36,7 @@ has_nvidia_driver() {
 # A stamp holds what was installed, so that a second run costs nothing; it is written last, so that an installation
 # that was stopped is done again. ALBERT_ZH_PYTHON names an interpreter to use as it is instead.
 ensure_environment() {
-  local purpose="${1:-run}" extras have wanted
+  local purpose="${1:-run}" kind have wanted
   if [[ -n "${ALBERT_ZH_PYTHON:-}" ]]; then
     python_fits "$ALBERT_ZH_PYTHON" || fail "ALBERT_ZH_PYTHON=$ALBERT_ZH_PYTHON is not a Python 3.11 to 3.13."
     PYTHON="$ALBERT_ZH_PYTHON"
@@ -44,22 +44,22 @@ ensure_environment() {
     return
   fi
   PYTHON="$ROOT/.venv/bin/python"
-  extras="cpu"
-  if has_nvidia_driver; then extras="cuda"; fi
-  wanted="$(cksum <"$ROOT/pyproject.toml") $extras"
+  kind="cpu"
+  if has_nvidia_driver; then kind="cuda"; fi
+  wanted="$(cksum <"$ROOT/pyproject.toml") $kind"
   have="$(cat "$ROOT/.venv/installed" 2>/dev/null || true)"
   if [[ "$have" == "$wanted test" || "$have" == "$wanted $purpose" ]] && python_fits "$PYTHON"; then
     return
   fi
-  if [[ -n "$have" && "$have" != *" $extras "* ]]; then
-    say "This machine now needs the packages for $extras: making .venv anew (both kinds of TensorFlow own one folder)"
+  if [[ -n "$have" && "$have" != *" $kind "* ]]; then
+    say "This machine now needs the packages for $kind: making .venv anew (both kinds of TensorFlow own one folder)"
     rm -rf "$ROOT/.venv"
   fi
   if [[ "$purpose" == test || "$have" == *" test" ]]; then
     purpose="test"
-    install_environment "$extras,test"
+    install_environment "$kind,serve,litert,onnx,test"
   else
-    install_environment "$extras"
+    install_environment "$kind,serve,litert"
   fi
   printf '%s\n' "$wanted $purpose" >"$ROOT/.venv/installed"
 }

@@ -210,7 +210,7 @@ def test_the_environment_is_made_once(stage):
     done = stage.run("create_pretrain_data.sh", own=False)
     assert done.returncode == 0, done.stderr
     assert [call[1] for call in stage.calls] == ["venv", "pip", "albert_zh"]
-    assert stage.calls[1][-2:] == ["-e", f"{stage.root}[{KIND}]"]
+    assert stage.calls[1][-2:] == ["-e", f"{stage.root}[{KIND},serve,litert]"]
     assert "keras-3.15.1-py3-none-any.whl (1.5 MB)" in done.stderr
     assert "Downloading" not in done.stderr
     done = stage.run("create_pretrain_data.sh", own=False)
@@ -222,7 +222,7 @@ def test_new_requirements_or_the_tests_install_again(stage):
     stage.run("create_pretrain_data.sh", own=False)
     stage.run("run_tests.sh", "-k", "masking", own=False)
     assert [call[1] for call in stage.calls] == ["pip", "pip", "ruff", "ruff", "pytest"]
-    assert stage.calls[1][-1] == f"{stage.root}[{KIND},test]"
+    assert stage.calls[1][-1] == f"{stage.root}[{KIND},serve,litert,onnx,test]"
     assert stage.calls[-1] == ["-m", "pytest", "-k", "masking"]
     stage.run("create_pretrain_data.sh", own=False)
     assert [call[1] for call in stage.calls] == ["albert_zh"], "what tests need is more than what a run needs"
@@ -234,7 +234,7 @@ def test_new_requirements_or_the_tests_install_again(stage):
 
 def test_an_nvidia_driver_asks_for_cuda_in_an_environment_of_its_own(stage):
     stage.run("create_pretrain_data.sh", own=False, NVIDIA="0")
-    assert stage.calls[1][-1] == f"{stage.root}[cuda]"
+    assert stage.calls[1][-1] == f"{stage.root}[cuda,serve,litert]"
     stage.run("create_pretrain_data.sh", own=False, NVIDIA="1")
     if KIND == "cpu":
         assert [call[1] for call in stage.calls] == ["venv", "pip", "albert_zh"]
