@@ -219,17 +219,24 @@ ids = tf.constant([[2, 5, 3, 6, 3]], tf.int32)
 named = {"input_ids": ids, "input_mask": tf.ones_like(ids), "segment_ids": tf.constant([[0, 0, 0, 1, 1]], tf.int32)}
 by_ids = loaded.signatures["serving_default"](**named)["logits"].numpy().tolist()
 text = loaded.signatures["text"](text_a=tf.constant(["我用"]), text_b=tf.constant(["的"]))
+v1 = tf.compat.v1
+with tf.Graph().as_default(), v1.Session() as session:  # as a server reads it: tensors by the names in the signature
+    signature = v1.saved_model.load(session, ["serve"], sys.argv[1]).signature_def["text"]
+    given = {signature.inputs[name].name: [text] for name, text in (("text_a", "我用"), ("text_b", "的"))}
+    served = session.run(signature.outputs["logits"].name, given).tolist()
 told = [name for name in ("albert_zh", "keras", "tensorflow_text") if sys.modules.get(name)]
-print(json.dumps([told, by_ids, text["logits"].numpy().tolist(), text["label_name"].numpy()[0].decode()]))
+by_text = text["logits"].numpy().tolist()
+print(json.dumps([told, by_ids, by_text, served, text["label_name"].numpy()[0].decode()]))
 """
     line = [sys.executable, "-c", program, str(tmp_path / "model/1")]
     done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    told, by_ids, by_text, name = json.loads(done.stdout.splitlines()[-1])
+    told, by_ids, by_text, served, name = json.loads(done.stdout.splitlines()[-1])
     assert told == []
     arrays = np.array([[2, 5, 3, 6, 3]], np.int32), np.ones((1, 5), np.int32), np.array([[0, 0, 0, 1, 1]], np.int32)
     named = dict(zip(("input_ids", "input_mask", "segment_ids"), arrays, strict=True))
     np.testing.assert_allclose(by_ids, np.asarray(opened.model(named)["logits"]), rtol=1e-5, atol=1e-5)
     features = featurized(opened, [Row("", "我用", "的")])
     np.testing.assert_allclose(by_text, logits_of(opened, features), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(served, by_text, rtol=1e-5, atol=1e-5)
     assert name in opened.label_names
