@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import shutil
 import statistics
@@ -50,13 +51,16 @@ class Way:
         if not self.says:
             raise SystemExit(f"{name} did not start. To see why: {python} {program} {way} {model} {threads} {rows}")
         self.spent: dict[str, list[list[float]]] = {}
+        self.processor: dict[str, list[float]] = {}
 
     def ask(self, case: str, repeats: int) -> dict[str, list]:
-        """The milliseconds of each call and the logits of the first round."""
-        import json
-
+        """The milliseconds of each call, the processor's a call, and the logits of the first round."""
         print(case, repeats, file=self.process.stdin, flush=True)
         return json.loads(self.process.stdout.readline())
+
+    def each_round(self, case: str, what: str) -> list[float]:
+        """Milliseconds a call: the median of each round by the clock, or the mean by the processor."""
+        return self.processor[case] if what == "processor" else [statistics.median(ms) for ms in self.spent[case]]
 
     def end(self) -> None:
         self.process.stdin.close()
@@ -85,7 +89,7 @@ def ways_of(arguments: argparse.Namespace, folder: Path, threads: int, rows: Pat
     """All ways that this machine has; what is missing is said."""
     own = sys.executable
     ways = [Way(f"LiteRT {name}", own, "litert", file, threads, rows) for name, file in arguments.litert]
-    ways += [Way("TensorFlow graph", own, "graph", arguments.finetuned, threads, rows)]
+    ways += [Way("Classifier's network", own, "network", arguments.finetuned, threads, rows)]
     ways += [Way("Keras call", own, "keras", arguments.finetuned, threads, rows)]
     if arguments.onnx:
         ways.append(Way("ONNX Runtime, own file", own, "onnx", arguments.onnx, threads, rows))
@@ -123,8 +127,9 @@ def time_all(ways: list[Way], cases: list[str], rounds: int, spend_ms: float) ->
         calls = {way: way.ask(case, 1)["ms"] for way in ways}  # warm, and how many repeats fit
         for number in range(rounds):
             for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
-                repeats = max(1, round(spend_ms / sum(calls[way])))
-                way.spent.setdefault(case, []).append(way.ask(case, repeats)["ms"])
+                answer = way.ask(case, max(1, round(spend_ms / sum(calls[way]))))
+                way.spent.setdefault(case, []).append(answer["ms"])
+                way.processor.setdefault(case, []).append(answer["cpu_ms"])
 
 
 def tell(ways: list[Way], cases: list[str], threads: int) -> None:
@@ -135,15 +140,23 @@ def tell(ways: list[Way], cases: list[str], threads: int) -> None:
         calls = {case: np.concatenate(way.spent[case]) for case in cases}
         cells = [f"{np.median(ms):6.2f} / {np.percentile(ms, 90):6.2f}" for ms in calls.values()]
         print("  ".join([f"{way.name:24}", *cells]))
+    print("processor milliseconds a call, all threads together, median of the rounds")
+    for way in ways:
+        print("  ".join([f"{way.name:24}", *(f"{statistics.median(way.processor[case]):15.2f}" for case in cases)]))
     for peer in (way for way in ways if way.name in ("ONNX Runtime", "PyTorch")):
-        print(f"times as fast as {peer.name}, by the medians of each round: median (least to most)")
-        for way in (way for way in ways if way.name.startswith("LiteRT")):
-            cells = []
-            for case in cases:
-                pairs = zip(peer.spent[case], way.spent[case], strict=True)
-                ratios = [statistics.median(theirs) / statistics.median(ours) for theirs, ours in pairs]
-                cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
-            print("  ".join([f"{way.name:24}", *(f"{cell:>16}" for cell in cells)]), flush=True)
+        for what in ("clock", "processor"):
+            print(f"times as fast as {peer.name} by the {what}: median of the rounds (least to most)")
+            for way in (way for way in ways if way.name.startswith("LiteRT")):
+                cells = []
+                for case in cases:
+                    theirs, ours = peer.each_round(case, what), way.each_round(case, what)
+                    ratios = [their / our for their, our in zip(theirs, ours, strict=True)]
+                    cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
+                print("  ".join([f"{way.name:24}", *(f"{cell:>16}" for cell in cells)]), flush=True)
+
+
+def _load() -> str:
+    return ", ".join(f"{value:.2f}" for value in os.getloadavg())
 
 
 def main() -> None:
@@ -160,8 +173,7 @@ def main() -> None:
     parser.add_argument("--peer_python", default=".peer/bin/python", help="of an environment with the peers")
     arguments = parser.parse_args()
     arguments.litert = [item.split("=", 1) for item in arguments.litert]
-    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
-    print(f"{os.cpu_count()} cores; load before anything is started, over 1, 5 and 15 minutes: {load}")
+    print(f"{os.cpu_count()} cores; load before anything is started, over 1, 5 and 15 minutes: {_load()}")
     opened = open_finetuned(arguments.finetuned)
     with tempfile.TemporaryDirectory() as name:
         rows, folder = Path(name) / "rows.npz", Path(name) / "huggingface"
@@ -179,6 +191,7 @@ def main() -> None:
             compare(ways, cases)
             time_all(ways, cases, arguments.rounds, arguments.spend_ms)
             tell(ways, cases, threads)
+            print(f"load now: {_load()}", flush=True)
             for way in ways:
                 way.end()
 

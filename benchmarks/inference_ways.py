@@ -3,8 +3,9 @@
     python benchmarks/inference_ways.py WAY MODEL THREADS ROWS
 
 Says what it is in one line, then answers each line ``CASE REPEATS`` on standard input with one line of JSON: the
-milliseconds of every call, and the logits of the first round. A case is rows of ``ROWS`` (.npz), answered one after the
-other as often as asked; a call goes from arrays of ids to an array of logits, so what a change of length costs counts.
+milliseconds of every call, the processor's a call (of all threads), and the logits of the first round. A case is rows
+of ``ROWS`` (.npz), answered one after the other as often as asked; a call goes from arrays of ids to an array of
+logits, so what a change of length costs counts.
 """
 
 from __future__ import annotations
@@ -56,14 +57,13 @@ def keras(model: str, threads: int) -> tuple[str, Call]:
     )
 
 
-def graph(model: str, threads: int) -> tuple[str, Call]:
-    """The Keras model as one graph for any length."""
-    tf, network = _keras(model, threads)
-    spec = {name: tf.TensorSpec((None, None), tf.int32) for name in NAMES}
-    traced = tf.function(lambda inputs: network(inputs, heads_only=True)["logits"], input_signature=[spec])
-    return f"graph on TensorFlow {tf.__version__}", lambda *arrays: traced(
-        dict(zip(NAMES, arrays, strict=True))
-    ).numpy()
+def network(model: str, threads: int) -> tuple[str, Call]:
+    """The Keras model as this package's predictors run it: one graph for any length."""
+    tf, loaded = _keras(model, threads)
+    from albert_zh.serve.network import logits_network
+
+    compiled = logits_network(loaded)
+    return f"graph on TensorFlow {tf.__version__}", lambda *arrays: compiled(dict(zip(NAMES, arrays, strict=True)))
 
 
 def torch(model: str, threads: int) -> tuple[str, Call]:
@@ -135,7 +135,7 @@ def _export(model: str) -> None:
     )
 
 
-WAYS = {"litert": litert, "keras": keras, "graph": graph, "torch": torch, "onnx": onnx}
+WAYS = {"litert": litert, "keras": keras, "network": network, "torch": torch, "onnx": onnx}
 
 
 def main() -> None:
@@ -153,7 +153,7 @@ def main() -> None:
     print(says, file=answer, flush=True)
     for line in sys.stdin:
         case, repeats = line.split()
-        spent, logits = [], []
+        spent, logits, begun = [], [], time.process_time()
         for turn in range(int(repeats)):
             for arrays in cases[case]:
                 started = time.perf_counter()
@@ -161,7 +161,8 @@ def main() -> None:
                 spent.append((time.perf_counter() - started) * 1e3)
                 if not turn:
                     logits.append(found[0].tolist())
-        print(json.dumps({"ms": spent, "logits": logits}), file=answer, flush=True)
+        cpu = (time.process_time() - begun) * 1e3 / len(spent)
+        print(json.dumps({"ms": spent, "cpu_ms": cpu, "logits": logits}), file=answer, flush=True)
 
 
 if __name__ == "__main__":
