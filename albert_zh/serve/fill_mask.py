@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from albert_zh.files import InputError
+from albert_zh.serve.best import best_places
 from albert_zh.serve.given import Model, positive, texts_of
 from albert_zh.serve.masked_words import MaskedWords
 from albert_zh.text.characters import is_chinese
@@ -20,7 +21,7 @@ from albert_zh.text.characters import is_chinese
 #: A blank, as it is written in a text.
 BLANK = "[MASK]"
 #: Entries of vocabularies that stand for no text, besides the tokenizer's special tokens.
-_NO_TEXT = re.compile(r"\[unused\d+\]|<[ST]>|\[[A-Z]+\]")
+_NO_TEXT = re.compile(r"\[unused\d+\]|<[ST]>|\[[A-Z]+\]|▁")
 #: Unfinished words kept at each step of a search, if not more are asked for.
 BEAM = 16
 
@@ -140,10 +141,9 @@ class FillMask:
                 rows.append((row, [blanks[number].places[step]]))
             for part, logits in self._words.batches(rows, batch_size):
                 logs = self._log_probabilities(logits[:, 0])
-                best = np.argsort(-logs, axis=1, kind="stable")[:, :beam]
-                for place, scores, order in zip(part, logs, best, strict=True):
+                for place, scores in zip(part, logs, strict=True):
                     number, score, ids = tried[place]
-                    kept = (int(each) for each in order if np.isfinite(scores[each]))
+                    kept = (int(each) for each in best_places(scores, beam) if np.isfinite(scores[each]))
                     longer[number] += [(score + float(scores[each]), (*ids, each)) for each in kept]
             for number, own in longer.items():
                 words[number] = sorted(own, key=lambda word: (-word[0], word[1]))[:beam]
