@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import sentencepiece
 
+from albert_zh import save_pretrained
 from albert_zh.export import savedmodel
 from albert_zh.export.network import network_of
 from albert_zh.files import InputError
+from albert_zh.models.heads import AlbertModel
+from albert_zh.opened import open_model
 from albert_zh.serve.batches import by_length
 from albert_zh.tasks.entity_reader import TaggedRow
 from albert_zh.tasks.span_reader import SpanRow
@@ -193,8 +196,24 @@ def test_where_there_is_no_raw_text_the_reason_is_told_and_ids_are_taken(finishe
     assert savedmodel.no_text(opened) == "a row of a task of kind 'choice' is more than texts"
     assert list(saved(opened).loaded.signatures) == ["serving_default"]
     assert savedmodel.no_text(finished("lcqmc")) == ""
-    spm = savedmodel.SentencePieceTokenizer.__new__(savedmodel.SentencePieceTokenizer)
-    assert "SentencePiece" in savedmodel.no_text(SimpleNamespace(tokenizer=spm, task=None))
+
+
+def test_a_model_with_a_sentencepiece_vocabulary_takes_ids_alone(tiny_config, batch, saved, tmp_path):
+    (tmp_path / "text.txt").write_text("the model reads words\nand learns pieces of it\n" * 50)
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "text.txt"),
+        model_prefix=str(tmp_path / "spm"),
+        vocab_size=40,
+        **{"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1, "pad_piece": "<pad>", "unk_piece": "<unk>"},
+        **{"control_symbols": "[CLS],[SEP],[MASK]", "minloglevel": 2, "num_threads": 1, "hard_vocab_limit": False},
+    )
+    save_pretrained(AlbertModel(tiny_config(family="google")), tmp_path / "model", vocabulary=tmp_path / "spm.model")
+    opened, inputs = open_model(tmp_path / "model"), batch(vocabulary=40)
+    assert "SentencePiece model, whose search for pieces is no operation of TensorFlow" in savedmodel.no_text(opened)
+    run = saved(opened)
+    assert list(run.loaded.signatures) == ["serving_default"]
+    wanted = np.asarray(network_of(opened)(inputs)["sequence_output"])
+    np.testing.assert_allclose(run(inputs)["sequence_output"], wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_a_graph_that_tokenises_otherwise_is_not_written(finished, tmp_path, monkeypatch):
