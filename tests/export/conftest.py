@@ -100,3 +100,26 @@ def batch():
         return {"input_ids": ids, "input_mask": mask, "segment_ids": (np.arange(length) > length // 2) * mask}
 
     return make
+
+
+@pytest.fixture(scope="session")
+def lite(tmp_path_factory):
+    """``lite(model, quantize="none", max_seq_length="dynamic")``: where the ``model.tflite`` of a model's folder is.
+
+    Made in this process: seconds, where one of its own takes ten.
+    """
+    from albert_zh.export import litert
+    from albert_zh.export.options import ExportOptions
+
+    held = {}
+
+    def make(model, **changes):
+        key = (str(model), *sorted(changes.items()))
+        if key not in held:
+            held[key] = tmp_path_factory.mktemp("litert")
+            litert.convert(
+                ExportOptions(model=str(model), output_dir="", to="litert", **changes), str(held[key] / "model.tflite")
+            )
+        return held[key]
+
+    return make
