@@ -174,6 +174,8 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.litert = [item.split("=", 1) for item in arguments.litert]
     print(f"{os.cpu_count()} cores; load before anything is started, over 1, 5 and 15 minutes: {_load()}")
+    if os.getloadavg()[0] > 0.5:
+        print("the machine is busy: go by the processor's milliseconds of one thread, and by no figure of several")
     opened = open_finetuned(arguments.finetuned)
     with tempfile.TemporaryDirectory() as name:
         rows, folder = Path(name) / "rows.npz", Path(name) / "huggingface"
