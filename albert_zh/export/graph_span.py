@@ -1,6 +1,6 @@
 """Passages and questions to answers inside a TensorFlow graph, as ``tasks.span`` finds them.
 
-Shapes: B questions, W most windows of a passage, n windows of all, T tokens of all passages, L length of the longest
+Shapes: B questions, n windows of all, T tokens of all passages, L length of the longest
 sequence.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from albert_zh.export.graph_packing import begins_of, joined, padded, pieces
+from albert_zh.export.graph_packing import begins_of, joined, pieces
 from albert_zh.export.graph_sentences import Network
 from albert_zh.export.graph_tokenizer import GraphTokenizer
 from albert_zh.opened import OpenModel
@@ -51,7 +51,8 @@ class SpanTexts:
         offset = tf.gather(asked_count, own) + 2
         place = tf.range(tf.shape(logits)[1])[None, :] - offset[:, None]  # in the window (n, L)
         inside = (place >= 0) & (place < count[:, None])
-        owns = _has_most_context(numbers.with_values(first), numbers.with_values(count), own, first[:, None] + place)
+        sizes = (tf.gather(part, own) for part in (room, stride, counts, many))
+        owns = _has_most_context(numbers.values, first[:, None] + place, *sizes)
         begin = tf.where(inside & owns, logits[:, :, 0], -float("inf"))
         end = tf.where(inside, logits[:, :, 1], -float("inf"))
         score, head_at, tail_at = self._best(begin, end, first[:, None] + place, own, tf.size(counts))
@@ -95,21 +96,25 @@ class SpanTexts:
         return best, first, last
 
 
-def _has_most_context(first, count, own, tokens):
-    """Whether each place's token stands in the window where its shorter side is longest; see
+def _has_most_context(number, tokens, room, stride, size, many):
+    """Whether each place's token stands in the window where its shorter side is longest, bool (n, L); see
     ``span_windows.has_most_context``.
 
     Args:
-        first, count: ragged (B, None), the first token and the tokens of each window.
-        own: the question of each window (n,).
-        tokens: the token's number in its passage (n, L).
+        number: of each window among those of its passage (n,).
+        tokens: of each place the token's number in its passage (n, L).
+        room, stride, size, many: of each window's passage the tokens a window has room for, those from one window to
+            the next, its own, and its windows (n,).
     """
-    number = tf.cast(tf.ragged.range(first.row_lengths()).values, tf.int32)
-    firsts = tf.gather(padded(first, -1), own)[:, None, :]  # (n, 1, W), -1: no such window
-    counts = tf.gather(padded(count, 0), own)[:, None, :]
-    left = tokens[:, :, None] - firsts
-    right = firsts + counts - 1 - tokens[:, :, None]
-    context = tf.cast(tf.minimum(left, right), tf.float64) + 0.01 * tf.cast(counts, tf.float64)
-    inside = (firsts >= 0) & (left >= 0) & (right >= 0)
-    owner = tf.argmax(tf.where(inside, context, -tf.ones_like(context)), axis=-1, output_type=tf.int32)
-    return tf.equal(owner, number[:, None])
+    room, stride, size, many = (part[:, None, None] for part in (room, stride, size, many))
+    # The windows that may hold a token, in their order (n, L, K).
+    back = tf.range(tf.maximum(tf.reduce_max(room // stride), 0), -1, -1)
+    windows = tokens[:, :, None] // stride - back
+    first = windows * stride
+    count = tf.minimum(room, size - first)
+    left = tokens[:, :, None] - first
+    right = first + count - 1 - tokens[:, :, None]
+    context = tf.cast(tf.minimum(left, right), tf.float64) + 0.01 * tf.cast(count, tf.float64)
+    inside = (windows >= 0) & (windows < many) & (left >= 0) & (right >= 0)
+    best = tf.argmax(tf.where(inside, context, -tf.ones_like(context)), axis=-1, output_type=tf.int32)
+    return tf.equal(tf.gather(windows, best, axis=2, batch_dims=2), number[:, None])

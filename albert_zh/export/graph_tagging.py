@@ -1,6 +1,6 @@
 """Raw texts to the tags of their tokens inside a TensorFlow graph, as ``tasks.tagging`` finds them.
 
-Shapes: B texts, W most windows of a text, n windows of all, T tokens of all texts, L most tokens of a text, C tags.
+Shapes: B texts, n windows of all, T tokens of all texts, L most tokens of a text, C tags.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from albert_zh.export.graph_packing import begins_of, joined, padded, pieces
+from albert_zh.export.graph_packing import begins_of, joined, pieces
 from albert_zh.export.graph_sentences import Network
 from albert_zh.export.graph_tokenizer import GraphTokenizer
 from albert_zh.opened import OpenModel
@@ -72,18 +72,21 @@ class TaggingTexts:
         inputs = joined([([tokenizer.cls_id], 0), (parts, 0), ([tokenizer.sep_id], 0)], tokenizer.pad_id)
         own = tf.repeat(tf.range(tf.size(counts)), counts)  # the text of each token (T,)
         place = tf.range(tf.size(ids)) - tf.gather(begins, own)
-        firsts = tf.gather(padded(numbers.with_values(first), -1), own)  # (T, W), -1: no such window
+        # The windows that may hold a token: two of those at even steps, and the last one of its text (T, 3).
+        last, size = tf.gather(many, own) - 1, tf.gather(counts, own)
+        near = place // step
+        window = tf.clip_by_value(tf.stack([near - 1, near, last], axis=1), 0, last[:, None])
+        firsts = tf.minimum(window * step, tf.maximum(size - room, 0)[:, None])
         left = place[:, None] - firsts
         right = room - 1 - left
-        inside = (firsts >= 0) & (left >= 0) & (right >= 0)
+        inside = (left >= 0) & (right >= 0)
         # An end of the text cuts nothing off.
-        left = tf.where(tf.equal(firsts, 0), room, left)
-        is_last = tf.equal(tf.range(tf.shape(firsts)[1])[None, :], tf.gather(many, own)[:, None] - 1)
-        right = tf.where(is_last, room, right)
-        owner = tf.argmax(tf.where(inside, tf.minimum(left, right), -1), axis=1, output_type=tf.int32)
+        left = tf.where(tf.equal(window, 0), room, left)
+        right = tf.where(tf.equal(window, last[:, None]), room, right)
+        best = tf.argmax(tf.where(inside, tf.minimum(left, right), -1), axis=1, output_type=tf.int32)
         return (
-            tf.gather(begins_of(many), own) + owner,
-            1 + place - tf.gather(firsts, owner, axis=1, batch_dims=1),
+            tf.gather(begins_of(many), own) + tf.gather(window, best, axis=1, batch_dims=1),
+            1 + place - tf.gather(firsts, best, axis=1, batch_dims=1),
             inputs,
         )
 

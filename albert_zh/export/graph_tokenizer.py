@@ -134,7 +134,8 @@ class GraphTokenizer:
             order = tf.argsort(group * 256 + combining, stable=True)
             return tuple(tf.gather(part, order) for part in (characters, flags, source))
 
-        # Accents are taken out, whatever their order; the few marks that are none must be put into it.
+        # Only where several stand together is there an order to put them into. It tells the letters that are left,
+        # which a few marks that are no accents are among, and how many accents belong to the letter before them.
         marks = (combining > 0) & tf.equal(tf.bitwise.bitwise_and(flags, _ACCENT), 0)
         accents = tf.not_equal(tf.bitwise.bitwise_and(flags, _ACCENT), 0)
         several = accents[1:] & accents[:-1]
@@ -231,24 +232,29 @@ def _ends(flags, kept, places):
     """Where each kept character ends in its text (M,): after the accents that stand on it one by one."""
     own = tf.cumsum(tf.cast(kept, tf.int32)) - 1  # of each character the last kept one
     carries = tf.boolean_mask(tf.equal(tf.bitwise.bitwise_and(flags, _SEPARATE), 0), kept)
-    ends = tf.boolean_mask(places, kept) + 1
-    accents = tf.cast(tf.where(~kept & (own >= 0))[:, 0], tf.int32)
-    owners = tf.gather(own, accents)
-    on_letter = tf.where(tf.gather(carries, owners))[:, 0]
-    accents, owners = tf.gather(accents, on_letter), tf.gather(owners, on_letter)
-    spots = tf.gather(places, accents)
+    accents = tf.where(~kept & (own >= 0))[:, 0]
+    accents = tf.boolean_mask(accents, tf.gather(carries, tf.gather(own, accents)))
+    owners, spots = tf.gather(own, accents), tf.gather(places, accents)  # (A,)
+    number = tf.range(tf.size(owners))
+    # Accents whose places go on from each other are taken at once, so that few steps take thousands of them.
+    apart = tf.not_equal(owners[1:], owners[:-1]) | ((spots[1:] - spots[:-1]) // 2 != 0)
+    run = tf.cumsum(tf.concat([tf.zeros_like(owners[:1]), tf.cast(apart, tf.int32)], 0))
+    run_last = tf.gather(tf.math.unsorted_segment_max(number, run, tf.size(number)), run)
 
     def follows(ends, last):
-        return tf.equal(spots, tf.gather(ends, owners)) & (accents > tf.gather(last, owners))
+        return tf.equal(spots, tf.gather(ends, owners)) & (number > tf.gather(last, owners))
 
     def step(ends, last):
-        """Each letter takes the first of the accents that follows its end."""
-        nearest = tf.math.unsorted_segment_min(
-            tf.where(follows(ends, last), accents, tf.int32.max), owners, tf.size(ends)
+        """Each letter takes the first of the accents that follows its end, and those that go on from it."""
+        first = tf.math.unsorted_segment_min(tf.where(follows(ends, last), number, tf.int32.max), owners, tf.size(ends))
+        takes = tf.where(first < tf.int32.max)
+        taken = tf.gather(run_last, tf.gather_nd(first, takes))
+        return (
+            tf.tensor_scatter_nd_update(ends, takes, tf.gather(spots, taken) + 1),
+            tf.tensor_scatter_nd_update(last, takes, taken),
         )
-        taken = nearest < tf.int32.max
-        return ends + tf.cast(taken, tf.int32), tf.where(taken, nearest, last)
 
+    ends = tf.boolean_mask(places, kept) + 1
     return tf.while_loop(
         lambda ends, last: tf.reduce_any(follows(ends, last)), step, (ends, tf.fill(tf.shape(ends), -1))
     )[0]

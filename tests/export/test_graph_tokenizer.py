@@ -112,6 +112,13 @@ def test_texts_of_all_that_is_hard_come_out_as_the_tokenizer_has_them(name, seed
 
 
 @BOTH
+def test_thousands_of_accents_on_a_letter_belong_to_it_in_their_order(name, graphs):
+    dice = random.Random(1)
+    same, mixed = "\u0301" * 9000, "".join(dice.choices("\u0301\u0323\u0345\u0e31\u1b44\u200b", k=9000))
+    assert not wrong([f"我a{same}b{same}。{same}", f"a{mixed}", mixed], TOKENIZERS[name], graphs[name])
+
+
+@BOTH
 def test_no_text_changes_what_its_neighbours_are(name, graphs):
     texts = ["ΟΔΟΣ", "\u0301a", "a", "", "\u0323\u302e", "b", "Σ", "Σ", " ", "ab"]
     together, alone = graphs[name](texts), [graphs[name]([text])[0] for text in texts]
