@@ -1,8 +1,9 @@
 """An ONNX file of any batch and length, for ONNX Runtime and whatever else reads ONNX.
 
 It is made by tf2onnx from the same TensorFlow function that a SavedModel serves. The other road, PyTorch's exporter
-over the Hugging Face model, needs PyTorch, cannot hold all that this package trains, and its files were slower: the
-three products for query, key and value stay three there and are one in this network.
+over the Hugging Face model, needs PyTorch, cannot hold all that this package trains, and its files were slower: they
+compute the last layer everywhere, where this network computes it at the places the head reads, and query, key and value
+by three products instead of one.
 
 ``input_ids``, ``input_mask`` and ``segment_ids`` are int32 (batch, length); the outputs are float32 and are called as
 in ``network.network_of``.
