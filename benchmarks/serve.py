@@ -62,7 +62,7 @@ BAD: dict[str, tuple[Callable[[random.Random], bytes], int | None]] = {
     "another content type": (lambda dice: request_bytes(b'{"pairs": [["a", "b"]]}', kind="text/plain"), 415),
     "no HTTP": (lambda dice: dice.randbytes(40) + b"\r\n\r\n", 400),
     "dropped in the body": (lambda dice: pair_bytes("a", "b")[: -dice.randrange(1, 10)], None),
-    "dropped before the answer": (lambda dice: pair_bytes("a", "b" * dice.randrange(1, 100)), None),
+    "dropped before the answer": (lambda dice: pair_bytes("a", "b"), None),
 }
 
 
@@ -245,7 +245,8 @@ def main() -> None:
         measure(work, *servers, arguments)
     finally:
         for server in servers:
-            server.process.poll() is None and server.stop()
+            if server.process.poll() is None:
+                server.stop()
     print("both servers stopped with status 0")
 
 

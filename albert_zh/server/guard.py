@@ -31,6 +31,11 @@ def problem(refused: Refused) -> bytes:
     return json.dumps({"error": {"message": refused.message, "field": refused.field}}).encode()
 
 
+def failure() -> Refused:
+    """A 500, which tells nothing of the program."""
+    return Refused(500, "The server failed at this request; its log says why.")
+
+
 class Guard:
     """An ASGI application around another one.
 
@@ -83,7 +88,7 @@ class Guard:
         except Exception:
             traceback.print_exc(file=sys.stderr)
             if not status:
-                await _refuse(Refused(500, "The server failed at this request; its log says why."), answer)
+                await _refuse(failure(), answer)
         finally:
             self._in_hand -= 1
             if status:
@@ -94,7 +99,7 @@ class Guard:
         """The whole body; None: the client has left.
 
         Raises:
-            Refused: 413 too large, 408 too slow, 400 a length that is no number.
+            Refused: 413 too large, 408 too slow.
         """
         limits = self._service.limits
         too_large = Refused(
@@ -103,7 +108,7 @@ class Guard:
             headers={"Connection": "close"},
         )
         for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > limits.body_bytes:
+            if name == b"content-length" and value.isdigit() and (len(value) > 18 or int(value) > limits.body_bytes):
                 raise too_large
         parts, size = [], 0
         try:

@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from albert_zh.server.abilities import ABILITIES, Ability
-from albert_zh.server.guard import Guard, problem
+from albert_zh.server.guard import Guard, failure, problem
 from albert_zh.server.limits import Refused
 from albert_zh.server.messages import Answers, ErrorAnswer, Health, ModelInfo, Models
 from albert_zh.server.service import Service
@@ -47,11 +47,13 @@ def application(service: Service) -> Guard:
         version="1",
         description="Answers of Chinese ALBERT models. Offsets are counted in Unicode code points.",
         openapi_url="/openapi.json",
+        redirect_slashes=False,
         swagger_ui_parameters={"validatorUrl": None},  # an address of others, which would be told of this server
     )
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(Exception, _failed)
     for ability in ABILITIES:
         _add(app, ability, service)
     _add_about(app, service)
@@ -129,6 +131,10 @@ def _add_page(app: FastAPI) -> None:
 
 async def _refused(request: Request, refused: Refused) -> Response:
     return Response(problem(refused), refused.status, dict(refused.headers), "application/json")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return await _refused(request, failure())  # the error goes on to the guard, which logs it
 
 
 async def _http(request: Request, error: HTTPException) -> Response:

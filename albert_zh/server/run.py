@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import signal
 import socket
@@ -59,6 +60,8 @@ def run(options: ServeOptions) -> None:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{port}  loading {', '.join(options.models)}", flush=True)
+    if not ipaddress.ip_address(host).is_loopback:
+        print("note: whoever reaches this address may ask; there is no password", flush=True)
     loading = threading.Thread(target=load, name="loading", daemon=True)
     loading.start()
     with _signals_survived():

@@ -68,6 +68,7 @@ BAD = [
     ("/v1/fill-mask", {"texts": ["a[MASK]"], "top_k": 51}, 422, "top_k"),
     ("/v1/fill-mask", {"texts": ["a[MASK]"], "top_k": True}, 422, "top_k"),
     ("/v1/none", {}, 404, None),
+    ("/v1/similarity/", {"pairs": [["a", "b"]]}, 404, None),
     ("/v1/similarity", "x" * 2001, 413, None),
 ]
 
@@ -114,6 +115,7 @@ def test_a_body_without_a_declared_length_is_cut_off_where_the_limit_is(client):
 def test_an_error_of_the_program_is_a_500_that_tells_nothing_and_the_next_request_is_answered(client, capfd):
     answer = post(client, "/v1/classify", {"texts": ["broken"]})
     assert answer.status_code == 500
+    assert answer.json()["error"]["message"]
     assert "secret" not in answer.text
     assert "a secret of the program" in capfd.readouterr().err
     assert post(client, "/v1/classify", {"texts": ["天"]}).json()["answers"][0]["label"] == "0"

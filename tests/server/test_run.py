@@ -21,12 +21,34 @@ from albert_zh.server.options import ServeOptions
 PAIR = json.dumps({"pairs": [["天地人和", "上下左右"]]}).encode()
 
 
+#: A server whose model never comes back from anything but its trial; no TensorFlow.
+HANGING = """
+import time, types
+from albert_zh.server import run, service
+from albert_zh.server.options import ServeOptions
+
+def compute(rows, options):
+    if rows != [("天", "地")]:
+        time.sleep(600)
+    return [{"probability": 1.0}]
+
+def load(self, models):
+    task = types.SimpleNamespace(name="task", kind="pair", labels=("0", "1"))
+    opened = types.SimpleNamespace(task=task, label_names=(), max_seq_length=8)
+    self.add("model", opened, {"similarity": compute})
+    self.state = "ready"
+
+service.Service.load = load
+run.run(ServeOptions(("model",), port=0, stop_s=0.5))
+"""
+
+
 class Server:
     """A server process: its port, once it is ready."""
 
-    def __init__(self, *words):
+    def __init__(self, *command):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "albert_zh", "serve", *map(str, words), "--port=0"],
+            [sys.executable, *map(str, command)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -63,7 +85,7 @@ def serve(finetuned):
     servers = []
 
     def serve(*words):
-        servers.append(Server(finetuned, *words))
+        servers.append(Server("-m", "albert_zh", "serve", finetuned, "--port=0", *words))
         return servers[-1]
 
     yield serve
@@ -136,6 +158,20 @@ def test_ctrl_c_lets_what_is_in_flight_finish_and_takes_nothing_new(serve):
         stopping.join(30)
     assert answer.startswith("HTTP/1.1 200"), answer
     assert ended[0][0] == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_model_that_hangs_keeps_no_server_from_ending():
+    server = Server("-c", HANGING)
+    with server.connect() as connection:
+        head = (
+            f"POST /v1/similarity HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(PAIR)}"
+        )
+        connection.sendall(f"{head}\r\n\r\n".encode() + PAIR)
+        assert server.ask("/health") == (200, {"status": "ready"})
+        status, out, _ = server.stop()
+    assert status == 0
+    assert out.splitlines()[-1] == "stopped; what was not done within 0.5 seconds was given up"
 
 
 def test_a_port_in_use_is_a_clear_error_and_nothing_is_loaded(finetuned):
