@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from albert_zh.files import InputError
-from albert_zh.serve.given import Model, finetuned, positive
+from albert_zh.serve.given import Model, finetuned, listed, positive
 from albert_zh.serve.network import logits_network, logits_of
 from albert_zh.tasks.regression import NumberPrediction
 from albert_zh.tasks.sentences import SentenceTask
@@ -45,7 +45,7 @@ class Classifier:
         self._network = logits_network(opened.model)
 
     def predict(
-        self, texts: Sequence[Text], batch_size: int = 64, places: Sequence[str] | None = None
+        self, texts: Iterable[Text], batch_size: int = 64, places: Sequence[str] | None = None
     ) -> list[Prediction] | list[NumberPrediction]:
         """One prediction a text (or pair, for a task on pairs), in order: a label, or of a regression a number.
 
@@ -57,8 +57,7 @@ class Classifier:
         Raises:
             InputError: a single text where a pair is needed, or the other way round, or an empty text.
         """
-        if isinstance(texts, str):
-            raise InputError(f"one text, {texts!r}, where a list is needed. Write predict([text]).")
+        texts = listed(texts, "texts")
         positive(batch_size, "batch_size")
         places = places or [f"text {n}" for n in range(1, len(texts) + 1)]
         rows = [Row(place, *self._parts(text, place)) for place, text in zip(places, texts, strict=True)]

@@ -88,8 +88,8 @@ class FillMask:
         Args:
             texts: each with a ``[MASK]`` or more.
             top_k: words a blank.
-            beam: unfinished words kept for a blank of several tokens, ``top_k`` at least; the vocabulary's size tries
-                all.
+            beam: unfinished words kept for a blank of several tokens, ``top_k`` at least; of n tokens all words are
+                tried with V ** (n - 1), V the vocabulary's size.
             batch_size: sequences computed at once.
 
         Raises:

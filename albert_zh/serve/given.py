@@ -46,9 +46,11 @@ def of_kind(opened: OpenModel, kind: type, what: str) -> Any:
 
 
 def listed(values: Iterable[Value], what: str) -> list[Value]:
-    """A list of what was handed over. Raises InputError where that is one string."""
+    """A list of what was handed over. Raises InputError where that is one string, or nothing to list."""
     if isinstance(values, str):
         raise InputError(f"{what}: one text, {values!r}, where a list is needed. Write [{values!r}].")
+    if not isinstance(values, Iterable):
+        raise InputError(f"{what}: {values!r} where a list is needed.")
     return list(values)
 
 

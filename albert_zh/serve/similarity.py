@@ -7,14 +7,13 @@ sim.predict_sentences([("我喜欢妈妈做的汤", "妈妈做的汤我很喜欢
 
 from __future__ import annotations
 
-import itertools
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
-from albert_zh.files import InputError
+from albert_zh.files import InputError, decode_line
 from albert_zh.pretrained import TASK_FILE
 from albert_zh.serve.classifier import Classifier
 from albert_zh.serve.given import Model, finetuned, listed
@@ -24,8 +23,8 @@ from albert_zh.serve.options import SimilarityOptions
 FOLDERS = ("./output/lcqmc", "./output/lcqmc_sweep", "./output/lcqmc_sample", "./quickstart_output/pairs")
 #: A pair that means the same.
 EXAMPLE = ("我喜欢妈妈做的汤", "妈妈做的汤我很喜欢喝")
-#: Lines of a pipe answered together.
-_BLOCK = 256
+#: Bytes of a pipe answered together.
+_BYTES = 1 << 15
 
 
 class BertSim:
@@ -61,7 +60,7 @@ class BertSim:
                     )
                 self._classifier = Classifier(opened)
 
-    def predict_sentences(self, pairs: Sequence[tuple[str, str]], batch_size: int = 64) -> list[float]:
+    def predict_sentences(self, pairs: Iterable[tuple[str, str]], batch_size: int = 64) -> list[float]:
         """The probability that the two mean the same, 0 to 1, for every pair, in order.
 
         Args:
@@ -111,14 +110,13 @@ def run(options: SimilarityOptions) -> None:
         for pair in _typed():
             print(_line(sim, pair))
     else:
-        _answer_pipe(sim, sys.stdin)
+        _answer_pipe(sim, sys.stdin.buffer)
 
 
-def _answer_pipe(sim: BertSim, stream: TextIO) -> None:
-    """Answers the lines of a stream; where there are none, the example."""
-    lines = ((number, line.rstrip("\r\n")) for number, line in enumerate(stream, 1) if line.strip())
+def _answer_pipe(sim: BertSim, stream: BinaryIO) -> None:
+    """Answers the lines of a stream as they come; where there are none, the example."""
     answered = False
-    while block := list(itertools.islice(lines, _BLOCK)):
+    for block in _arriving(stream):
         answered = True
         places = [f"standard input:{number}" for number, _ in block]
         pairs = [tuple(line.split("\t")) for _, line in block]
@@ -130,6 +128,23 @@ def _answer_pipe(sim: BertSim, stream: TextIO) -> None:
         sys.stdout.flush()
     if not answered:
         print(_line(sim, EXAMPLE))
+
+
+def _arriving(stream: BinaryIO) -> Iterator[list[tuple[int, str]]]:
+    """Yields the lines that are there, each with its number from 1, and waits only for the first of them; blank ones
+    are passed over. Raises InputError for a line that is not UTF-8."""
+    rest, number, arrived = b"", 0, b"\n"
+    while arrived:
+        arrived = stream.read1(_BYTES)
+        *whole, rest = (rest + arrived).split(b"\n")
+        block = []
+        for raw in whole if arrived or not rest else [*whole, rest]:
+            number += 1
+            line = decode_line(raw, "standard input", number)
+            if line.strip():
+                block.append((number, line))
+        if block:
+            yield block
 
 
 def _typed() -> Iterator[tuple[str, str]]:

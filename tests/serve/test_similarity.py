@@ -25,6 +25,7 @@ def test_the_score_is_the_probability_of_the_label_one(sim, finetuned):
     found = sim.predict_sentences(PAIRS)
     assert all(type(score) is float for score in found)
     assert found == pytest.approx(wanted, abs=1e-6)
+    assert sim.predict_sentences(pair for pair in PAIRS) == pytest.approx(wanted, abs=1e-6)
     assert sim.predict_sentences([]) == []
 
 
@@ -80,6 +81,7 @@ def test_a_model_of_another_question_is_refused_when_it_is_started(tagging, tmp_
     ("pairs", "message"),
     [
         ("天地", "pairs: one text, '天地', where a list is needed"),
+        (None, "pairs: None where a list is needed"),
         (["天地"], "text 1: the task 'lcqmc' takes a pair of texts"),
         ([("天", "地"), ("天", "")], "text 2: empty"),
     ],
@@ -89,17 +91,37 @@ def test_what_is_no_pair_is_told(sim, pairs, message):
         sim.predict_sentences(pairs)
 
 
+def pipe(text):
+    return io.TextIOWrapper(io.BytesIO(text if isinstance(text, bytes) else text.encode()), "utf-8")
+
+
+def test_a_line_of_a_pipe_is_answered_before_the_next_one_comes(sim, capsys):
+    class Waiting:
+        def __init__(self):
+            self.parts = [b"\xe5", "天\t地\n木".encode()[1:], "\t树\n".encode(), b""]
+            self.shown = []
+
+        def read1(self, size):
+            self.shown.append(capsys.readouterr().out.count("\n"))
+            return self.parts.pop(0)
+
+    stream = Waiting()
+    similarity._answer_pipe(sim, stream)
+    assert stream.shown == [0, 0, 1, 1]
+
+
 def test_the_command_scores_a_pair_and_the_lines_of_a_pipe(finetuned, sim, monkeypatch, capsys):
     def line(pair):
         return f"{sim.predict_sentences([pair])[0]:.4f}\t" + "\t".join(pair)
 
     assert main(["similarity", str(finetuned), "--text", *PAIRS[0]]) == 0
     assert capsys.readouterr().out.splitlines() == [line(PAIRS[0])]
-    monkeypatch.setattr(similarity, "_BLOCK", 2)
-    monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{a}\t{b}\n" for a, b in PAIRS) + "\n"))
-    assert main(["similarity", str(finetuned)]) == 0
-    assert capsys.readouterr().out.splitlines() == [line(pair) for pair in PAIRS]
-    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    for size in (1 << 15, 10):  # of a piece of the pipe, which may end inside a character
+        monkeypatch.setattr(similarity, "_BYTES", size)
+        monkeypatch.setattr(sys, "stdin", pipe("\ufeff" + "\n".join(f"{a}\t{b}" for a, b in PAIRS)))
+        assert main(["similarity", str(finetuned)]) == 0
+        assert capsys.readouterr().out.splitlines() == [line(pair) for pair in PAIRS]
+    monkeypatch.setattr(sys, "stdin", pipe("\n"))
     assert main(["similarity", str(finetuned)]) == 0
     assert capsys.readouterr().out.splitlines() == [line(EXAMPLE)], "nothing in the pipe: the example"
 
@@ -110,10 +132,11 @@ def test_the_command_scores_a_pair_and_the_lines_of_a_pipe(finetuned, sim, monke
         (["--text", "天"], "", "--text: two texts are needed, got 1"),
         ([], "天\t地\n天地\n", "standard input:2: 1 column; a pair is text<TAB>text"),
         ([], "天\t地\n\n天\t \n", "standard input:3: empty"),
+        ([], "天\t地\n".encode("gb18030"), "standard input:1: not UTF-8"),
     ],
 )
 def test_what_cannot_be_scored_is_named(finetuned, monkeypatch, capsys, words, typed, message):
-    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    monkeypatch.setattr(sys, "stdin", pipe(typed))
     assert main(["similarity", str(finetuned), *words]) == 2
     assert message in capsys.readouterr().err
 
