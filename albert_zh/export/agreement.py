@@ -9,13 +9,14 @@ import numpy as np
 
 from albert_zh.convert.precision import full_float32
 from albert_zh.export.card import Agreement
-from albert_zh.export.network import INPUTS, network_of
+from albert_zh.export.network import network_of
 from albert_zh.export.sentences import Sequences
 from albert_zh.export.targets import Limit, Run
 from albert_zh.files import InputError
 from albert_zh.models.token_heads import PADDING_SCORE
 from albert_zh.opened import OpenModel
 from albert_zh.serve.batches import by_length
+from albert_zh.serve.network import INPUTS
 from albert_zh.tasks import Features
 
 #: Sequences answered at once.
@@ -61,7 +62,7 @@ def compare(opened: OpenModel, run: Run, asked: Sequences, limit: Limit) -> Agre
             f"not written: it is not the model it was made from. {shown}; {allowed:.1e} is allowed. "
             "Export it with less quantization; without any, please report it."
         )
-    if same is not None and len(asked.features.rows) - same > max(1, (1 - limit.same) * len(asked.features.rows)):
+    if same is not None and not _enough(same, len(asked.features.rows), limit):
         raise InputError(
             f"not written: only {same} of {len(asked.features.rows)} answers are the model's; "
             f"{limit.same:.0%} are wanted. {shown}. Export it with less quantization."
@@ -74,6 +75,11 @@ def compare(opened: OpenModel, run: Run, asked: Sequences, limit: Limit) -> Agre
         of=asked.of,
         notes=(f"Mean difference {total / numbers:.1e}.",),
     )
+
+
+def _enough(same: int, rows: int, limit: Limit) -> bool:
+    """Whether so many of the rows have the model's answer; a share of whole rows, whatever float makes of it."""
+    return same >= min(rows - 1, round(limit.same * rows, 6))
 
 
 def _checked(found: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -21,11 +21,12 @@ import numpy as np
 from albert_zh import layouts, pretrained
 from albert_zh.convert.families import as_family
 from albert_zh.convert.weights import heads_in, variable_names
-from albert_zh.export.network import INPUTS, network_of
+from albert_zh.export.network import network_of
 from albert_zh.files import InputError, read_json
 from albert_zh.models.heads import AlbertForCloze
 from albert_zh.models.token_heads import PADDING_SCORE
 from albert_zh.opened import OpenModel, open_model
+from albert_zh.serve.network import INPUTS
 
 Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 #: Classes without a fine-tuned head, and which of their outputs are the masked-LM scores.

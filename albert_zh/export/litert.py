@@ -19,12 +19,13 @@ import numpy as np
 import tensorflow as tf
 
 from albert_zh.export.interpreter import FILE, FILL_MASK, SIGNATURE, open_file, runtime
-from albert_zh.export.network import INPUTS, network_of
+from albert_zh.export.network import network_of
 from albert_zh.export.options import ExportOptions
 from albert_zh.export.sentences import sequences
 from albert_zh.files import InputError, atomic_writer, first_line
 from albert_zh.models.encoder import Attention
 from albert_zh.opened import OpenModel, open_model
+from albert_zh.serve.network import INPUTS
 from albert_zh.workers import call_in_process
 
 POSITIONS = "masked_lm_positions"

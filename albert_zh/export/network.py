@@ -9,9 +9,6 @@ from keras import ops
 from albert_zh.convert.weights import heads_in
 from albert_zh.opened import OpenModel
 
-#: int32 (B, L) each.
-INPUTS = ("input_ids", "input_mask", "segment_ids")
-
 
 def network_of(opened: OpenModel) -> Callable[[Mapping], dict]:
     """A function of ``INPUTS`` that gives what clients of an exported model read, in a graph or outside of one.

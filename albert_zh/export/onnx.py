@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from albert_zh.export.network import INPUTS, network_of
+from albert_zh.export.network import network_of
 from albert_zh.files import InputError, atomic_writer
 from albert_zh.opened import OpenModel
+from albert_zh.serve.network import INPUTS
 
 FILE = "model.onnx"
 #: Version of ONNX's operations: every ONNX Runtime from 1.12 (July 2022) on runs them, on phones too.

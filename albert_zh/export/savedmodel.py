@@ -30,10 +30,11 @@ from albert_zh.export.graph_sentences import SentenceTexts
 from albert_zh.export.graph_span import SpanTexts
 from albert_zh.export.graph_tagging import TaggingTexts
 from albert_zh.export.graph_tokenizer import GraphTokenizer
-from albert_zh.export.network import INPUTS, network_of
+from albert_zh.export.network import network_of
 from albert_zh.export.vectors import TEXTS as HARD_TEXTS
 from albert_zh.files import InputError
 from albert_zh.opened import OpenModel
+from albert_zh.serve.network import INPUTS
 from albert_zh.tasks.sentences import SentenceTask
 from albert_zh.tasks.span import SpanTask
 from albert_zh.tasks.tagging import TaggingTask

@@ -59,7 +59,7 @@ def sequences(opened: OpenModel, options: ExportOptions, count: int) -> Sequence
 
 def _enough(features: Features, count: int) -> int:
     """How many of the rows have ``count`` sequences, the last of them in part."""
-    return int(features.row_numbers[count // features.choices]) + 1
+    return int(features.row_numbers[(count - 1) // features.choices]) + 1
 
 
 def _of_text(opened: OpenModel, length: int, count: int) -> Sequences:

@@ -60,7 +60,7 @@ TARGETS: dict[str, Target] = {
         {
             "none": EXACT,
             "float16": Limit(1e-2, 0.99),
-            "dynamic": Limit(0.2, 0.95),
+            "dynamic": Limit(0.2, 0.9),
             "int8": Limit(0.5, 0.9),
         },
     ),

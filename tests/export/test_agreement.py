@@ -128,7 +128,8 @@ def flipped(opened, asked, count):
 
 
 @pytest.mark.parametrize(
-    ("rows", "same", "most"), [(20, 0.75, 5), (20, 0.95, 1), (20, 0.97, 1), (10, 0.7, 3), (12, 0.99, 1), (12, 1.0, 1)]
+    ("rows", "same", "most"),
+    [(20, 0.75, 5), (20, 0.9, 2), (20, 0.95, 1), (20, 0.97, 1), (10, 0.7, 3), (12, 0.99, 1), (12, 1.0, 1)],
 )
 def test_so_many_answers_may_be_others_and_one_always(rows, same, most, finished, ask):
     opened = finished("lcqmc")

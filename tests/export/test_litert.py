@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from albert_zh.export import litert
-from albert_zh.export.network import INPUTS, network_of
+from albert_zh.export.network import network_of
 from albert_zh.export.options import ExportOptions
 from albert_zh.files import InputError
+from albert_zh.serve.network import INPUTS
 
 
 def expected_of(opened, inputs):

@@ -9,10 +9,11 @@ import pytest
 
 from albert_zh.cli import main
 from albert_zh.export import litert
-from albert_zh.export.network import INPUTS, network_of
+from albert_zh.export.network import network_of
 from albert_zh.export.options import ExportOptions
 from albert_zh.export.run import run
 from albert_zh.files import InputError
+from albert_zh.serve.network import INPUTS
 
 FILES = ["README.md", "model.json", "model.tflite", "tokenizer_vectors.json", "vocab.txt"]
 
