@@ -301,9 +301,7 @@ def command_help(options_class: type, program: str, summary: str) -> str:
     """The text of ``--help``: each flag with its default, unit and reason, under the heading of its group."""
     flags = flags_of(options_class)
     positionals = [flag for flag in flags if flag.positional]
-    usage = " ".join(
-        [program, *(f"{flag.name.upper()}{' ...' if flag.many else ''}" for flag in positionals), "[--flag=value ...]"]
-    )
+    usage = " ".join([program, *map(_shown_positional, positionals), "[--flag=value ...]"])
     living = [flag for flag in flags if flag.ignored is None and flag.refused is None]
     groups: dict[str, list[Flag]] = {}
     for flag in living:
@@ -320,6 +318,11 @@ def command_help(options_class: type, program: str, summary: str) -> str:
         for flag in old:
             lines += _flag_help(flag)
     return "\n".join(lines)
+
+
+def _shown_positional(flag: Flag) -> str:
+    shown = f"{flag.name.upper()}{' ...' if flag.many else ''}"
+    return shown if flag.default is dataclasses.MISSING else f"[{shown}]"
 
 
 def _heading(flag: Flag) -> str:

@@ -47,7 +47,7 @@ class Service:
         self.metrics = Metrics()
         self.models: dict[str, Served] = {}
         self.state = "loading"
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # stop() runs in a signal handler, which may come over itself
 
     def load(self, models: Iterable[str | os.PathLike[str] | OpenModel]) -> None:
         """Opens all models, asks each once, and is ready.
