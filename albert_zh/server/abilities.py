@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 #: Sequences the network gets at once, of a batch sorted by length. On two cores 8 are as fast as 16 and faster than 32,
 #: which hold more padding; and TensorFlow keeps memory for every shape that it has seen, of which there are few so.
 AT_ONCE = 8
-#: Blanks of one text: each is a search of its own.
-MAX_BLANKS = 8
+#: Blanks of one text, and of a request: each is a search of its own, and all of them must end within the timeout.
+MAX_BLANKS, MAX_REQUEST_BLANKS = 8, 64
 #: Answers to the rows of requests that share their options, one each, in order, as JSON values.
 Answer = Callable[[list[Any], Hashable], Sequence[dict[str, Any]]]
 #: One row of a request: the field it stands in, what the function gets, and its texts with the field of each.
@@ -101,11 +101,15 @@ def _texts_or_pairs(request: messages.TextsOrPairs, opened: OpenModel) -> Iterat
 
 
 def _blanks(request: messages.Blanks, opened: OpenModel) -> Iterator[Part]:
+    total = 0
     for row, texts in _texts(request, opened):
         if "[MASK]" not in row:
             raise Refused(422, "No [MASK] in the text, which marks the blank to fill.", texts[0][0])
         if row.count("[MASK]") > MAX_BLANKS:
             raise Refused(422, f"More than {MAX_BLANKS} [MASK] in the text.", texts[0][0])
+        total += row.count("[MASK]")
+        if total > MAX_REQUEST_BLANKS:
+            raise Refused(422, f"More than {MAX_REQUEST_BLANKS} [MASK] in the request. Send several.", texts[0][0])
         yield row, texts
 
 

@@ -13,6 +13,7 @@ class Limits:
     Attributes:
         body_bytes: of a request's body.
         characters: of one text.
+        request_characters: of all texts of a request, so that none holds a model for long.
         texts: texts, pairs or questions of a request.
         queue: texts waiting for one model.
         requests: requests in hand at once, of all models.
@@ -23,6 +24,7 @@ class Limits:
 
     body_bytes: int = 1 << 20
     characters: int = 5000
+    request_characters: int = 50_000
     texts: int = 256
     queue: int = 2048
     requests: int = 512

@@ -36,7 +36,7 @@ class TextsOrPairs(Request):
 
 class Blanks(Texts):
     texts: list[str] = Field(min_length=1, examples=[["今天[MASK]气很好"]], description="each with one or more [MASK]")
-    top_k: int = Field(5, ge=1, le=50, description="candidates for each blank")
+    top_k: int = Field(5, ge=1, le=20, description="candidates for each blank")
 
 
 class Question(BaseModel):

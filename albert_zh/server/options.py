@@ -40,6 +40,10 @@ class ServeOptions:
     max_characters: int = field(
         default=Limits.characters, metadata={"help": "characters of one text", "group": "limits"}
     )
+    max_request_characters: int = field(
+        default=Limits.request_characters,
+        metadata={"help": "characters of all texts of one request", "group": "limits"},
+    )
     max_texts: int = field(
         default=Limits.texts, metadata={"help": "texts, pairs or questions of one request", "group": "limits"}
     )
@@ -68,7 +72,8 @@ class ServeOptions:
             raise InputError(f"--port={self.port}: must be from 0 to 65535.")
         if self.max_wait_ms < 0:
             raise InputError(f"--max_wait_ms={self.max_wait_ms:g}: must be 0 or more.")
-        for name in ("max_batch_size", "max_body_bytes", "max_characters", "max_texts", "max_queue", "max_requests"):
+        counts = ("batch_size", "body_bytes", "characters", "request_characters", "texts", "queue", "requests")
+        for name in (f"max_{count}" for count in counts):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name}={getattr(self, name)}: must be 1 or more.")
         for name in ("timeout_s", "stop_s"):
@@ -86,6 +91,7 @@ class ServeOptions:
         return Limits(
             body_bytes=self.max_body_bytes,
             characters=self.max_characters,
+            request_characters=self.max_request_characters,
             texts=self.max_texts,
             queue=self.max_queue,
             requests=self.max_requests,

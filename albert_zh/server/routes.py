@@ -109,6 +109,8 @@ def _add_about(app: FastAPI, service: Service) -> None:
             response.headers["Retry-After"] = "1"
         return Health(status=service.state)
 
+    app.add_api_route("/health", health, methods=["HEAD"], include_in_schema=False)  # as monitors ask
+
     @app.get("/metrics", summary="Counts in the text format of Prometheus", response_class=Response)
     async def metrics() -> Response:
         text = service.metrics.text(service.waiting(), service.state)
@@ -117,7 +119,7 @@ def _add_about(app: FastAPI, service: Service) -> None:
 
 def _add_page(app: FastAPI) -> None:
     def add(path: str, file: str) -> None:
-        @app.get(path, include_in_schema=False)
+        @app.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)
         async def page() -> FileResponse:
             return FileResponse(_PAGE / file, headers={"Cache-Control": "no-cache"})
 
@@ -151,6 +153,8 @@ async def _invalid(request: Request, error: RequestValidationError) -> Response:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         return await _refused(request, Refused(415, "Send the body as JSON, with Content-Type: application/json."))
     first = error.errors()[0]
+    if first["type"] == "missing" and first["loc"] == ("body",):
+        return await _refused(request, Refused(422, "The body is empty. Send one JSON object."))
     if first["type"] == "json_invalid":
         message = f"The body is not JSON ({first.get('ctx', {}).get('error', 'cannot be read')}). Fix it."
         return await _refused(request, Refused(400, message))

@@ -128,11 +128,14 @@ class Service:
             Refused: the request asks what cannot be answered, too much, or at a bad time.
         """
         served = self.choose(ability, request.model)
-        rows = []
+        rows, characters = [], 0
         for row, texts in ability.parts(request, served.opened):
             for field, text in texts:
                 self._check(field, text)
+                characters += len(text)
             rows.append(row)
+        if characters > (most := self.limits.request_characters):
+            raise Refused(422, f"{characters:,} characters in all, more than {most:,}. Send several requests.")
         if len(rows) > self.limits.texts:
             raise Refused(422, f"{len(rows)} rows, more than {self.limits.texts}. Send several requests.")
         options = ability.options(request)

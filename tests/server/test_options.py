@@ -19,8 +19,9 @@ def test_several_models_and_the_loopback_address_by_default():
 
 def test_every_limit_has_its_flag():
     values = {"max_body_bytes": 11, "max_characters": 12, "max_texts": 13, "max_queue": 14, "max_requests": 15}
+    values["max_request_characters"] = 19
     options = ServeOptions(("m",), timeout_s=16.0, max_batch_size=17, max_wait_ms=18.0, **values)
-    assert dataclasses.astuple(options.limits) == (11, 12, 13, 14, 15, 16.0, 17, 18.0)
+    assert dataclasses.astuple(options.limits) == (11, 12, 19, 13, 14, 15, 16.0, 17, 18.0)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ pytest.importorskip("fastapi", reason="the server's packages: pip install -e '.[
 from starlette.testclient import TestClient
 
 from albert_zh.server.abilities import ABILITIES
+from albert_zh.server.limits import Refused
+from albert_zh.server.messages import Blanks
 from albert_zh.server.routes import application
 
 
 @pytest.fixture
 def client(fake_service):
-    return TestClient(application(fake_service(characters=50, texts=4, body_bytes=2000)))
+    return TestClient(application(fake_service(characters=60, texts=10, body_bytes=2000, request_characters=600)))
 
 
 def post(client, path, body, **more):
@@ -51,8 +53,9 @@ BAD = [
     ("/v1/similarity", {"pairs": [["a", "b"], ["a"]]}, 422, "pairs[1]"),
     ("/v1/similarity", {"pairs": [["a", "b"], ["a", 3]]}, 422, "pairs[1][1]"),
     ("/v1/similarity", {"pairs": [["a", "b"], ["a", " \n"]]}, 422, "pairs[1][1]"),
-    ("/v1/similarity", {"pairs": [["a", "b" * 51]]}, 422, "pairs[0][1]"),
-    ("/v1/similarity", {"pairs": [["a", "b"]] * 5}, 422, None),
+    ("/v1/similarity", {"pairs": [["a", "b" * 61]]}, 422, "pairs[0][1]"),
+    ("/v1/similarity", {"pairs": [["a" * 60, "b" * 60]] * 6}, 422, None),
+    ("/v1/similarity", {"pairs": [["a", "b"]] * 11}, 422, None),
     ("/v1/similarity", {"pairs": [["a", "b"]], "modle": "x"}, 422, "modle"),
     ("/v1/similarity", {"pairs": [["a", "b"]], "\ud800": "x"}, 422, None),
     ("/v1/similarity", {"pairs": [["a", "b"]], "model": 3}, 422, "model"),
@@ -65,7 +68,7 @@ BAD = [
     ("/v1/classify", {"texts": ["a"], "pairs": [["a", "b"]]}, 422, "texts"),
     ("/v1/answer", {"questions": [{"passage": "a"}]}, 422, "questions[0].question"),
     ("/v1/answer", {"questions": [{"passage": "a", "question": "b"}]}, 404, "model"),
-    ("/v1/fill-mask", {"texts": ["a[MASK]"], "top_k": 51}, 422, "top_k"),
+    ("/v1/fill-mask", {"texts": ["a[MASK]"], "top_k": 21}, 422, "top_k"),
     ("/v1/fill-mask", {"texts": ["a[MASK]"], "top_k": True}, 422, "top_k"),
     ("/v1/none", {}, 404, None),
     ("/v1/similarity/", {"pairs": [["a", "b"]]}, 404, None),
@@ -88,6 +91,22 @@ def test_what_cannot_be_answered_is_refused_in_json_that_names_the_field(client,
 def test_the_refusal_of_an_ability_says_which_command_gives_a_model_that_has_it(client):
     answer = post(client, "/v1/answer", {"questions": [{"passage": "a", "question": "b"}]})
     assert "albert-zh finetune --task_name=cmrc2018" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "field"), [(["[MASK]" * 9], "texts[0]"), (["[MASK]" * 8] * 9, "texts[8]"), (["none"], "texts[0]")]
+)
+def test_so_many_blanks_that_no_request_holds_a_model_for_long(texts, field):
+    (fill_mask,) = (ability for ability in ABILITIES if ability.name == "fill-mask")
+    with pytest.raises(Refused) as refused:
+        list(fill_mask.parts(Blanks(texts=texts), None))
+    assert (refused.value.status, refused.value.field) == (422, field)
+    assert len(list(fill_mask.parts(Blanks(texts=["[MASK]" * 8] * 8), None))) == 8
+
+
+def test_monitors_may_ask_for_the_head_alone_and_an_empty_body_is_told(client):
+    assert [client.head(path).status_code for path in ("/health", "/")] == [200, 200]
+    assert "Send one JSON object" in post(client, "/v1/similarity", "").json()["error"]["message"]
 
 
 def test_another_method_and_another_content_type_are_refused(client):
@@ -158,7 +177,7 @@ def test_a_server_that_is_not_ready_says_so_and_to_come_again(fake_service, stat
 def test_health_models_and_metrics_tell_what_is_there(client):
     assert client.get("/health").json() == {"status": "ready"}
     told = client.get("/v1/models").json()
-    assert told["limits"] == {"body_bytes": 2000, "characters": 50, "texts": 4}
+    assert told["limits"] == {"body_bytes": 2000, "characters": 60, "texts": 10}
     assert [(model["name"], model["abilities"]) for model in told["models"]] == [
         ("pairs", ["similarity"]),
         ("single", ["classify"]),
