@@ -11,6 +11,11 @@ server, so that both share the machine's cores. Parts, each bounded in time or c
 2. The same with batches of one request, in turns, round after round.
 3. Requests of which a part is malformed, in an order drawn from a seed: each good one must get its answer and each bad
    one a refusal of its kind. Resident memory of the server, before, between and after.
+
+ALBERT-tiny fine-tuned on LCQMC, 2 idle x86-64 cores: 109, 259 and 243 requests/s with 1, 8 and 64 clients, median 9, 30
+and 245 ms, 99th percentile 17, 65 and 544 ms. Batches beside batches of one, 3 to 5 rounds: 1.03 (0.95 to 1.10), 2.03
+(1.93 to 2.15) and 2.29 (2.21 to 2.38) times the requests. Of 10,000 requests 2,972 were bad; none failed; memory after
+each fifth 945, 975, 982, 996, 1,000 MB, 885 before: TensorFlow keeps some for every shape of a batch it has seen.
 """
 
 from __future__ import annotations
