@@ -8,25 +8,24 @@ is a process of its own, the others wait while one computes. First all ways answ
 compared; then they take turns, round after round, in an order that moves by one. Cases: real rows of dev, batch 1, in
 their order (so that the length changes from call to call), and single rows of fixed lengths, made of the real ids.
 
-ALBERT-tiny fine-tuned on LCQMC, one thread of 2 x86-64 cores that were in use by other work (load 6 to 9), so by the
-processor's milliseconds a call, medians of 5 rounds. LiteRT 2.3.0, ONNX Runtime 1.32.0 (PyTorch's file), PyTorch 2.13.0
-with transformers 5.24.0. Real rows hold 29.9 tokens on average, 15 to 66.
+ALBERT-tiny fine-tuned on LCQMC, one thread of 2 quiet x86-64 cores, milliseconds a call by the clock, medians of 3
+rounds. LiteRT 2.3.0, ONNX Runtime 1.32.0 (PyTorch's file), PyTorch 2.13.0 with transformers 5.24.0. Real rows hold 29.9
+tokens on average, 15 to 66.
 
                          real    16    32    64   128   256    512
-    LiteRT float32       4.08  2.64  4.07  6.85  12.5  26.2   63.7
-    LiteRT float16       3.73  2.49  3.98  6.67  12.2  26.3   65.6
-    LiteRT dynamic       1.17  0.62  1.10  2.16  4.76  11.8   35.2
-    Classifier's         4.36  3.22  5.39  7.98  14.1  28.2   63.9
-    ONNX Runtime         3.93  2.04  4.56  8.30  17.6  40.1    105
-      this package's     3.13  1.84  3.57  6.38  12.8  27.2   64.8
-    PyTorch              7.90  5.06  8.52  13.4  23.0  46.2    131
+    LiteRT float32       3.29  2.03  3.22  6.04  12.4  25.3   56.3
+    LiteRT float16       3.32  2.04  3.27  6.04  12.0  25.8   56.2
+    LiteRT dynamic       1.16  0.57  1.14  2.11  4.33  11.5   30.6
+    Classifier's         4.92  2.58  5.83  8.49  15.2  28.2   61.3
+    ONNX Runtime         3.47  2.03  4.05  8.74  16.6  40.5    107
+      this package's     2.86  1.58  3.53  6.17  12.2  28.6   60.2
+    PyTorch              6.41  5.28  7.44  12.8  21.6  55.3    115
 
-Times as fast as ONNX Runtime (least to most of the rounds): dynamic 3.10 (3.04-3.47) on real rows, 3.62 (3.41-3.79) at
-128; float32 0.94 (0.87-1.05), 0.81 (0.77-0.89) at 16, 1.40 (1.37-1.44) at 128: short float32 rows are the one place
-where it is not ahead, and the ONNX file of this package is. Of that, a change of length costs LiteRT 0.7 ms a call.
-Times as fast as PyTorch: float32 1.83 (1.48-2.15) and 1.85 (1.79-1.95), dynamic 6.31 (5.15-7.92) and 4.76 (4.66-5.05).
+Times as fast as ONNX Runtime (least to most of the rounds): dynamic 2.99 (2.69-3.36) on real rows and 3.85 (3.71-4.38)
+at 128, float32 1.00 (0.91-1.20) and 1.41 (1.38-1.43): on short rows float32 is level with it, and the ONNX file of this
+package is ahead of both. Times as fast as PyTorch: dynamic 5.68 (5.41-6.17) and 5.04 (4.88-7.14), float32 1.93
+(1.91-2.09) and 1.85 (1.80-2.33). With two threads dynamic is 2.76 (2.15-2.88) and 3.45 (3.41-6.25) times ONNX Runtime.
 Logits differed from the Keras call's by 2e-6 at most, float16 9e-4, dynamic 0.045, with the same labels on all rows.
-Several threads on busy cores measure the other work.
 """
 
 from __future__ import annotations
