@@ -83,13 +83,7 @@ def _target(options: ConvertOptions) -> tuple[Path, str]:
 
 def _check_target(folder: Path, source: pretrained.Source, options: ConvertOptions) -> None:
     """Raises InputError where writing would take something away, or cannot be done."""
-    real = folder.resolve()
-    if source.folder.resolve().is_relative_to(real):
-        raise InputError(f"{folder}: is, or holds, the folder of the source. Name another folder.")
-    if Path.cwd().is_relative_to(real):
-        raise InputError(f"{folder}: is, or holds, the working folder. Name a new folder in it, such as converted.")
-    if folder.is_symlink():
-        raise InputError(f"{folder}: is a link, to {real}. Name a folder.")
+    layouts.check_place(folder, source.folder)
     layouts.check_replaceable(folder)
     if folder.is_dir() and any(folder.iterdir()) and not options.overwrite:
         raise InputError(f"{folder}: holds a model already. Name another folder, or replace it with --overwrite=true.")

@@ -72,11 +72,29 @@ def save_pretrained(
         write_model(model, temporary, companions, layout=layout)
 
 
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: a file, where a folder is to be written. Name another folder.")
+
+
+def check_place(folder: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
+    """Raises InputError when a model cannot be written to ``folder`` without taking away the folder ``source`` it is
+    made from, the working folder, or what a link points to."""
+    folder = Path(folder)
+    real = folder.resolve()
+    if Path(source).resolve().is_relative_to(real):
+        raise InputError(f"{folder}: is, or holds, the folder of the source. Name another folder.")
+    if Path.cwd().is_relative_to(real):
+        raise InputError(f"{folder}: is, or holds, the working folder. Name a new folder in it, such as converted.")
+    if folder.is_symlink():
+        raise InputError(f"{folder}: is a link, to {real}. Name a folder.")
+    _check_folder(folder)
+
+
 def check_replaceable(folder: str | os.PathLike[str]) -> None:
     """Raises InputError when ``save_pretrained`` would take other files away with the folder it replaces."""
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: a file, where a folder is to be written. Name another folder.")
+    _check_folder(folder)
     others = sorted(str(file.relative_to(folder)) for file in _not_of_a_model(folder))
     if others:
         raise InputError(
@@ -112,9 +130,14 @@ def write_description(
     """Writes what a checkpoint is of no use without: ``albert_config.json`` and the vocabulary."""
     config.to_json(Path(folder) / "albert_config.json")
     if vocabulary is not None:
-        name = "spm.model" if Path(vocabulary).suffix == ".model" else "vocab.txt"
-        with open(vocabulary, "rb") as source, atomic_writer(Path(folder) / name, "wb") as target:
-            shutil.copyfileobj(source, target)
+        write_vocabulary(vocabulary, folder)
+
+
+def write_vocabulary(vocabulary: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
+    """Copies a vocabulary into a model's folder, under the name by which it is found there."""
+    name = "spm.model" if Path(vocabulary).suffix == ".model" else "vocab.txt"
+    with open(vocabulary, "rb") as source, atomic_writer(Path(folder) / name, "wb") as target:
+        shutil.copyfileobj(source, target)
 
 
 Names = Collection[str] | None

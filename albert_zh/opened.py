@@ -49,6 +49,11 @@ class OpenModel:
         """What to call it in messages."""
         return self.source.where
 
+    @property
+    def fills_blanks(self) -> bool:
+        """Whether it is a pretrained model with its masked-LM head."""
+        return self.task is None and self.source.has_masked_lm
+
 
 def open_model(path: str | os.PathLike[str]) -> OpenModel:
     """A finished fine-tuned folder, or a pretrained model as ``load_pretrained`` takes it.

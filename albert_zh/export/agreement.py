@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 
 from albert_zh.convert.precision import full_float32
-from albert_zh.export.card import Agreement
 from albert_zh.export.network import network_of
 from albert_zh.export.sentences import Sequences
 from albert_zh.export.targets import Limit, Run
 from albert_zh.files import InputError
-from albert_zh.models.token_heads import PADDING_SCORE
+from albert_zh.models.token_heads import gathered
 from albert_zh.opened import OpenModel
 from albert_zh.serve.batches import by_length
 from albert_zh.serve.network import INPUTS
@@ -21,6 +21,27 @@ from albert_zh.tasks import Features
 
 #: Sequences answered at once.
 _BATCH = 16
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How an exported file compared with the Keras model it was made from.
+
+    Attributes:
+        rows: sequences both answered.
+        difference: largest absolute difference of their outputs.
+        limit: the largest that was allowed.
+        same: rows with the same answer; None where there is none to compare.
+        of: what the rows were, such as "dev rows of lcqmc".
+        notes: further sentences.
+    """
+
+    rows: int
+    difference: float
+    limit: float
+    same: int | None = None
+    of: str = "rows"
+    notes: Sequence[str] = field(default=())
 
 
 def compare(opened: OpenModel, run: Run, asked: Sequences, limit: Limit) -> Agreement:
@@ -37,7 +58,7 @@ def compare(opened: OpenModel, run: Run, asked: Sequences, limit: Limit) -> Agre
     """
     network = network_of(opened)
     difference, largest, total, numbers = 0.0, 1.0, 0.0, 0
-    logits: list[list[np.ndarray]] = [[np.empty(0)] * len(asked.input_ids) for _ in range(2)]
+    logits: tuple[list, list] = ([], [])  # of both: the places of a batch, and its logits
     for places, inputs in by_length(asked.input_ids, asked.segment_ids, _BATCH, opened.tokenizer.pad_id):
         given = {name: inputs[name] for name in INPUTS}
         with full_float32():
@@ -51,8 +72,9 @@ def compare(opened: OpenModel, run: Run, asked: Sequences, limit: Limit) -> Agre
                 raise InputError(f"not written: in {name} it gives {_strange(theirs)}. Export it another way.")
             difference, largest = max(difference, gaps.max()), max(largest, np.abs(value[counts]).max())
             total, numbers = total + gaps.sum(), numbers + gaps.size
-        for place, ours, theirs in zip(places, *(_logits(found_by) for found_by in (expected, found)), strict=False):
-            logits[0][place], logits[1][place] = ours, theirs
+        if asked.features:
+            for batches, outputs in zip(logits, (expected, found), strict=True):
+                batches.append((places, outputs["logits"]))
     same = _same_answers(opened, asked.features, logits) if asked.features else None
     rows = len(asked.input_ids)
     shown = f"{rows} sequences ({asked.of}): largest difference {difference:.1e}, mean {total / numbers:.1e}"
@@ -93,31 +115,16 @@ def _strange(values: np.ndarray) -> str:
     return "NaN" if np.isnan(values).any() else "an infinite number"
 
 
-def _logits(outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    return outputs.get("logits", np.empty((0,)))
-
-
-def _same_answers(opened: OpenModel, features: Features, logits: list[list[np.ndarray]]) -> int | None:
+def _same_answers(opened: OpenModel, features: Features, logits: tuple[list, list]) -> int | None:
     """How many rows both answer alike; None for a task whose answers are numbers."""
     task = opened.task
     if task.head.kind == "regression":
         return None
     weights = opened.model.decoding_weights() if task.head.kind == "crf" else {}
     answers = []
-    for found in logits:
-        predictions = task.decode(_stacked(found, features), features, **weights)
+    for batches in logits:
+        found = gathered(batches, list(map(len, features.input_ids)))
+        found = found.reshape(-1, features.choices) if features.choices > 1 else found  # (n, 1) -> (n / K, K)
+        predictions = task.decode(found, features, **weights)
         answers.append([task.told(row, each).answer for row, each in zip(features.rows, predictions, strict=True)])
     return sum(ours == theirs for ours, theirs in zip(*answers, strict=True))
-
-
-def _stacked(found: list[np.ndarray], features: Features) -> np.ndarray:
-    """The logits of all sequences as ``Task.decode`` reads them: (n, C), (n / K, K), or (n, L, C)."""
-    if features.choices > 1:
-        return np.stack(found).reshape(-1, features.choices)
-    if found[0].ndim == 1:
-        return np.stack(found)
-    longest = max(map(len, features.input_ids))
-    stacked = np.full((len(found), longest, found[0].shape[1]), PADDING_SCORE, np.float32)
-    for place, (row, ids) in enumerate(zip(found, features.input_ids, strict=True)):
-        stacked[place, : len(ids)] = row[: len(ids)]
-    return stacked

@@ -14,7 +14,7 @@ from albert_zh.export.interpreter import FILE, SIGNATURE, open_file
 from albert_zh.export.options import BenchmarkOptions
 from albert_zh.files import InputError, write_json
 from albert_zh.terminal import aligned
-from albert_zh.workers import available_cores, call_in_process
+from albert_zh.workers import available_cores, call_in_process, resident_bytes
 
 #: Seconds for which the machine is watched before the timing.
 WATCHED = 1.0
@@ -76,7 +76,7 @@ def _told(busy: float) -> str:
 
 def measure(file: str, threads: int, lengths: tuple[int, ...], repeats: int) -> list[dict[str, Any]]:
     """The rows of ``run`` of one number of threads; called in a process of its own."""
-    before, started = _resident(), time.perf_counter()
+    before, started = resident_bytes(), time.perf_counter()
     found = open_file(Path(file), threads)
     answer = found.get_signature_runner(SIGNATURE)
     fixed = int(answer.get_input_details()["input_ids"]["shape_signature"][1])
@@ -103,7 +103,7 @@ def measure(file: str, threads: int, lengths: tuple[int, ...], repeats: int) -> 
                 "median_ms": round(1e3 * float(np.median(times)), 3),
                 "p90_ms": round(1e3 * float(np.percentile(times, 90)), 3),
                 "calls": len(times),
-                "memory_mb": round((_resident() - before) / 1e6, 1),
+                "memory_mb": round((resident_bytes() - before) / 1e6, 1),
                 "load_ms": round(load_ms, 1),
             }
         )
@@ -126,14 +126,3 @@ def _jiffies() -> tuple[int, int]:
     with open("/proc/stat", encoding="ascii") as stream:
         values = [int(value) for value in stream.readline().split()[1:9]]
     return values[3] + values[4], sum(values)
-
-
-def _resident() -> int:
-    """Bytes of memory this process holds."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as stream:
-            return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from albert_zh.files import atomic_writer, read_json
-from albert_zh.hub.catalog import DATASETS, MODELS
+from albert_zh.export.agreement import Agreement
+from albert_zh.export.known import UNKNOWN, Score, catalogued, kept, licence_of, scores_of
+from albert_zh.export.options import ExportOptions
+from albert_zh.files import atomic_writer
+from albert_zh.hub.catalog import DATASETS
 from albert_zh.opened import OpenModel
 from albert_zh.tasks.glue import GLUE
-from albert_zh.tasks.task import Task
 
 CARD_FILE = "README.md"
 _METRICS_FILE, _RUN_FILE, _PRETRAINING_SCORES = "metrics.json", "run.json", "eval_results.json"
-_UNKNOWN = "unknown"
 #: Kind of task or head: what Hugging Face's hub calls it, and how a reader does, in English and in Chinese.
 _KINDS = {
     "single": ("text-classification", "one text in, a label or a number out", "单句"),
@@ -86,28 +86,7 @@ _RECIPE = {
 }
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How an exported file compared with the Keras model it was made from.
-
-    Attributes:
-        rows: sequences both answered.
-        difference: largest absolute difference of their outputs.
-        limit: the largest that was allowed.
-        same: rows with the same answer; None where there is none to compare.
-        of: what the rows were, such as "dev rows of lcqmc".
-        notes: further sentences.
-    """
-
-    rows: int
-    difference: float
-    limit: float
-    same: int | None = None
-    of: str = "rows"
-    notes: Sequence[str] = field(default=())
-
-
-def write(opened: OpenModel, folder: Path, options: Any, agreement: Agreement | None = None) -> Path:
+def write(opened: OpenModel, folder: Path, options: ExportOptions, agreement: Agreement | None = None) -> Path:
     """Writes ``README.md`` into a folder that holds all else of an export, and returns its path.
 
     No path of this machine and no row of anybody's data goes into it.
@@ -115,7 +94,7 @@ def write(opened: OpenModel, folder: Path, options: Any, agreement: Agreement | 
     Args:
         opened: the model that was exported.
         folder: the export; its files are listed with their sizes.
-        options: of the export; ``to``, ``quantize`` and ``max_seq_length`` are told where it has them.
+        options: of the export.
         agreement: the comparison with the Keras model; None: none was made, which the card says.
     """
     path = Path(folder) / CARD_FILE
@@ -124,22 +103,22 @@ def write(opened: OpenModel, folder: Path, options: Any, agreement: Agreement | 
     return path
 
 
-def text_of(opened: OpenModel, folder: Path, options: Any, agreement: Agreement | None) -> str:
+def text_of(opened: OpenModel, folder: Path, options: ExportOptions, agreement: Agreement | None) -> str:
     """The card, Markdown under the YAML head that Hugging Face's hub reads."""
-    kept = {name: _kept(opened.source.folder / name) for name in (_METRICS_FILE, _RUN_FILE, _PRETRAINING_SCORES)}
-    metrics = kept[_METRICS_FILE] if opened.task else {}
-    settings = metrics.get("settings", {}) if opened.task else kept[_RUN_FILE]
-    scores = _scores(opened.task, metrics) if opened.task else []
+    beside = {name: kept(opened.source.folder / name) for name in (_METRICS_FILE, _RUN_FILE, _PRETRAINING_SCORES)}
+    metrics = beside[_METRICS_FILE] if opened.task else {}
+    settings = metrics.get("settings", {}) if opened.task else beside[_RUN_FILE]
+    scores = scores_of(opened.task, metrics) if opened.task else []
     parts = [
         _head(opened, settings, scores),
         f"# {_title(opened)}\n",
         _warning(scores),
         _summary(opened, options, scores, agreement),
         _about(opened, options),
-        _score_part(opened, scores, metrics, kept[_PRETRAINING_SCORES]),
+        _score_part(opened, scores, metrics, beside[_PRETRAINING_SCORES]),
         _agreement_part(agreement),
         _data_part(opened, metrics, settings),
-        _recipe_part(metrics, settings, kept[_RUN_FILE]),
+        _recipe_part(metrics, settings, beside[_RUN_FILE]),
         _licence_part(opened, settings),
         _files_part(folder),
         _use_part(opened, folder),
@@ -149,91 +128,14 @@ def text_of(opened: OpenModel, folder: Path, options: Any, agreement: Agreement 
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is known
-
-
-@dataclass(frozen=True)
-class _Score:
-    """One split's main metric beside the best of the trivial baselines; all as the task shows them, and compared."""
-
-    split: str
-    metric: str
-    value: float
-    shown: str
-    interval: str
-    rows: int
-    others: Mapping[str, str]
-    baselines: Mapping[str, str]
-    verdict: str
-
-
-def _scores(task: Task, metrics: Mapping[str, Any]) -> list[_Score]:
-    """The splits that have a score, dev first."""
-    found = []
-    for split in sorted(
-        (name for name in metrics if name.startswith(("dev", "test"))), key=lambda name: (name != "dev", name)
-    ):
-        held = metrics[split]
-        if not isinstance(held, Mapping) or task.main_metric not in held:
-            continue
-        value, low, high = (held.get(task.main_metric + end) for end in ("", "_low", "_high"))
-        baselines = metrics.get("baselines", {}).get(split, {})
-        best = max(baselines.values(), default=None)
-        verdict = (
-            ""
-            if best is None
-            else "at or below"
-            if value <= best
-            else "not clearly above"
-            if low is not None and low <= best
-            else "above"
-        )
-        found.append(
-            _Score(
-                split,
-                task.main_metric,
-                value,
-                task.shown(value),
-                "" if low is None or high is None else f"{task.shown(low)} to {task.shown(high)}",
-                int(held.get("rows", 0)),
-                {name: task.shown(held[name], name) for name in task.more_metrics if name in held},
-                {name: task.shown(score) for name, score in baselines.items()},
-                verdict,
-            )
-        )
-    return found
-
-
-def _kept(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
-
-
-def _catalogued(opened: OpenModel, settings: Mapping[str, Any]) -> str | None:
-    """The name in the catalogue of the published weights that this model is, or began from; None: not known."""
-    start = settings.get("init_checkpoint") if settings else None
-    for given in (start, None if start else str(opened.source.folder)):
-        if given in MODELS:
-            return given
-        for name in MODELS:
-            if given and name in Path(given).parts:
-                return name
-    return None
-
-
-def _model_licence(opened: OpenModel, settings: Mapping[str, Any]) -> str:
-    name = _catalogued(opened, settings)
-    return MODELS[name].licence if name else _UNKNOWN
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # The card's parts
 
 
-def _head(opened: OpenModel, settings: Mapping[str, Any], scores: Sequence[_Score]) -> str:
+def _head(opened: OpenModel, settings: Mapping[str, Any], scores: Sequence[Score]) -> str:
     """YAML; its strings are written as JSON, which YAML reads."""
     tag = _KINDS[_kind(opened)][0]
     lines = ["---", f"language: {_language(opened)}"]
-    licence = _model_licence(opened, settings)
+    licence = licence_of(opened, settings)
     if not opened.task and licence.startswith("Apache-2.0"):
         lines.append("license: apache-2.0")
     lines += [f"pipeline_tag: {tag}", "tags:", *(f"- {name}" for name in ("albert", "albert-zh", tag))]
@@ -272,12 +174,13 @@ def _title(opened: OpenModel) -> str:
     return f"{shape}, fine-tuned on {opened.task.name}" if opened.task else f"{shape}, pretrained"
 
 
-def _warning(scores: Sequence[_Score]) -> str:
-    poor = [score for score in scores if score.verdict in ("at or below", "not clearly above")]
+def _warning(scores: Sequence[Score]) -> str:
+    said = {"below": "at or below", "unsure": "not clearly above"}
+    poor = [score for score in scores if score.level in said]
     if not poor:
         return ""
     lines = [
-        f"> **This model is {score.verdict} a rule without a model**: {score.split} {score.metric} {score.shown}"
+        f"> **This model is {said[score.level]} a rule without a model**: {score.split} {score.metric} {score.shown}"
         f"{f' ({score.interval})' if score.interval else ''} beside {_listed(score.baselines)}."
         for score in poor
     ]
@@ -285,7 +188,7 @@ def _warning(scores: Sequence[_Score]) -> str:
     return "\n>\n".join(lines) + "\n"
 
 
-def _summary(opened: OpenModel, options: Any, scores: Sequence[_Score], agreement: Agreement | None) -> str:
+def _summary(opened: OpenModel, options: ExportOptions, scores: Sequence[Score], agreement: Agreement | None) -> str:
     config = opened.source.config
     task = f"在 {opened.task.name}（{_KINDS[_kind(opened)][2]}）上微调" if opened.task else "预训练，未针对任务微调"
     said = [
@@ -302,7 +205,7 @@ def _summary(opened: OpenModel, options: Any, scores: Sequence[_Score], agreemen
     return "".join(said) + "\n"
 
 
-def _about(opened: OpenModel, options: Any) -> str:
+def _about(opened: OpenModel, options: ExportOptions) -> str:
     lines = ["## What it is\n"]
     if opened.task:
         about = f" {opened.task.about}" if opened.task.about else ""
@@ -332,20 +235,16 @@ def _cut(opened: OpenModel) -> str:
     return "; what is longer is cut at the end" + (", the longer text first" if _kind(opened) == "pair" else "")
 
 
-def _target(options: Any) -> str:
-    target = getattr(options, "to", "") or _UNKNOWN
-    quantize = getattr(options, "quantize", "")
-    return f"{target}, weights {quantize}" if quantize and quantize != "none" else f"{target}"
+def _target(options: ExportOptions) -> str:
+    return f"{options.to}, weights {options.quantize}" if options.quantize != "none" else options.to
 
 
-def _length(opened: OpenModel, options: Any) -> str:
-    asked = str(getattr(options, "max_seq_length", "") or "")
-    fixed = asked if asked.isdigit() and int(asked) else ""
-    return fixed or str(opened.max_seq_length)
+def _length(opened: OpenModel, options: ExportOptions) -> int:
+    return options.length or opened.max_seq_length
 
 
 def _score_part(
-    opened: OpenModel, scores: Sequence[_Score], metrics: Mapping[str, Any], pretraining: Mapping[str, Any]
+    opened: OpenModel, scores: Sequence[Score], metrics: Mapping[str, Any], pretraining: Mapping[str, Any]
 ) -> str:
     lines = ["## Scores\n"]
     if scores:
@@ -399,7 +298,7 @@ def _data_part(opened: OpenModel, metrics: Mapping[str, Any], settings: Mapping[
         lines.append(f"- pretraining records: {names or 'not recorded'}")
     if start := settings.get("init_checkpoint"):
         known = f", SHA-256 `{settings['init_sha256']}`" if settings.get("init_sha256") else ""
-        lines.append(f"- began from: `{_catalogued(opened, settings) or _file_name(start)}`{known}")
+        lines.append(f"- began from: `{catalogued(opened, settings) or _file_name(start)}`{known}")
     elif settings:
         lines.append("- began from: random weights")
     lines.append(f"- vocabulary: SHA-256 `{opened.tokenizer.fingerprint}`")
@@ -415,7 +314,7 @@ def _recipe_part(metrics: Mapping[str, Any], settings: Mapping[str, Any], run: M
     lines = ["## Recipe\n"]
     lines += [f"- {said}: {settings[name]}" for name, said in _RECIPE.items() if settings.get(name) not in (None, "")]
     if metrics.get("best_step"):
-        lines.append(f"- weights of step {metrics['best_step']} of {metrics.get('steps', _UNKNOWN)}, the best on dev")
+        lines.append(f"- weights of step {metrics['best_step']} of {metrics.get('steps', UNKNOWN)}, the best on dev")
     if len(trials := metrics.get("trials", ())) > 1:
         rates = sorted({trial["rate"] for trial in trials if "rate" in trial})
         lines.append(f"- the best of {len(trials)} runs, rates {', '.join(f'{rate:g}' for rate in rates)}")
@@ -427,12 +326,12 @@ def _recipe_part(metrics: Mapping[str, Any], settings: Mapping[str, Any], run: M
 def _licence_part(opened: OpenModel, settings: Mapping[str, Any]) -> str:
     """What is known, for the weights and for the data they learned from."""
     lines = ["## Licence, as far as known\n"]
-    name = _catalogued(opened, settings)
+    name = catalogued(opened, settings)
     whose = "pretrained weights it began from" if opened.task else "weights"
-    lines.append(f"- {whose}{f' (`{name}`)' if name else ''}: {_model_licence(opened, settings)}")
+    lines.append(f"- {whose}{f' (`{name}`)' if name else ''}: {licence_of(opened, settings)}")
     if opened.task:
         data = DATASETS.get(opened.task.name)
-        lines.append(f"- data of {opened.task.name}: {data.licence if data else _UNKNOWN}")
+        lines.append(f"- data of {opened.task.name}: {data.licence if data else UNKNOWN}")
         lines.append(
             "\nWhat may be done with weights learned from data depends on both. Unknown is not free: ask their owners."
         )
@@ -458,7 +357,7 @@ def _use_part(opened: OpenModel, folder: Path) -> str:
     texts = '"一段文本", "另一段文本"' if _kind(opened) in ("pair", "span") else '"一段文本"'
     for path, code in found:
         names = {"file": path.relative_to(folder).as_posix(), "parent": path.parent.relative_to(folder).as_posix()}
-        architectures = _kept(path.with_name("config.json")).get("architectures", ["AlbertModel"])
+        architectures = kept(path.with_name("config.json")).get("architectures", ["AlbertModel"])
         lines += ["```python", code.format(**names, architecture=architectures[0], texts=texts), "```", ""]
     if not any("AutoTokenizer" in code for _, code in found):
         lines.append(

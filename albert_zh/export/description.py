@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from albert_zh.export.card import CARD_FILE
 from albert_zh.export.options import ExportOptions
-from albert_zh.files import sha256, write_json
+from albert_zh.files import read_json, sha256, write_json
 from albert_zh.opened import OpenModel
+from albert_zh.serve.network import INPUTS
 
 FILE = "model.json"
 
@@ -35,7 +37,7 @@ def description(opened: OpenModel, folder: Path, options: ExportOptions) -> dict
         "format": options.to,
         "quantize": options.quantize,
         "signature": "serving_default",
-        "inputs": {name: {"dtype": "int32", "shape": shape} for name in ("input_ids", "input_mask", "segment_ids")},
+        "inputs": {name: {"dtype": "int32", "shape": shape} for name in INPUTS},
         "dynamic": options.length is None,
         "max_seq_length": longest,
         "task": task.name if task else None,
@@ -43,7 +45,7 @@ def description(opened: OpenModel, folder: Path, options: ExportOptions) -> dict
         "labels": list(task.labels) if task else [],
         "label_names": list(opened.label_names),
         "settings": task.settings if task else {},
-        "tokenizer": "sentencepiece" if Path(tokenizer.path).suffix == ".model" else "wordpiece",
+        "tokenizer": tokenizer.kind,
         "lower_case": tokenizer.lower_case,
         "special_ids": {name: getattr(tokenizer, f"{name}_id") for name in ("pad", "unk", "cls", "sep", "mask")},
     }
@@ -52,8 +54,17 @@ def description(opened: OpenModel, folder: Path, options: ExportOptions) -> dict
     if prompt := opened.about.get("prompt"):
         about["prompt"] = prompt
     about["files"] = {
-        str(file.relative_to(folder)): {"bytes": file.stat().st_size, "sha256": sha256(file)}
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
+        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in _files(folder)
     }
     return about
+
+
+def others(folder: Path) -> list[str]:
+    """The files of a folder that no export has put there: all of them where it holds none."""
+    about = read_json(folder / FILE) if (folder / FILE).is_file() else {}
+    own = {*about.get("files", ()), FILE, CARD_FILE} if isinstance(about, dict) and "format" in about else set()
+    return [name for name in _files(folder) if name not in own]
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())

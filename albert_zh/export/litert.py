@@ -23,7 +23,6 @@ from albert_zh.export.network import network_of
 from albert_zh.export.options import ExportOptions
 from albert_zh.export.sentences import sequences
 from albert_zh.files import InputError, atomic_writer, first_line
-from albert_zh.models.encoder import Attention
 from albert_zh.opened import OpenModel, open_model
 from albert_zh.serve.network import INPUTS
 from albert_zh.workers import call_in_process
@@ -56,14 +55,14 @@ def write(opened: OpenModel, folder: Path, options: ExportOptions) -> None:
 def convert(options: ExportOptions, file: str) -> None:
     """Writes the file of ``options``; called in a process of its own."""
     opened = open_model(options.model)
-    for layer in opened.model.encoder._flatten_layers():
-        if isinstance(layer, Attention):
-            layer.fused = False
+    for block in (block for group in opened.model.encoder.groups for block in group):
+        block.attention.fused = False
+    signatures = _signatures(opened, options.length)
     with tempfile.TemporaryDirectory() as folder:
         exported = tf.Module()
         exported.weights = [variable.value for variable in opened.model.variables]
-        tf.saved_model.save(exported, folder, signatures=_signatures(opened, options.length))
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(_signatures_of(opened)))
+        tf.saved_model.save(exported, folder, signatures=signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
         _quantize(converter, opened, options)
         try:
             content = converter.convert()
@@ -74,15 +73,6 @@ def convert(options: ExportOptions, file: str) -> None:
             ) from error
     with atomic_writer(file, "wb") as stream:
         stream.write(content)
-
-
-def _signatures_of(opened: OpenModel) -> tuple[str, ...]:
-    return (SIGNATURE, *[FILL_MASK] * _fills(opened))
-
-
-def _fills(opened: OpenModel) -> bool:
-    """Whether the file has ``fill_mask``."""
-    return opened.task is None and opened.source.has_masked_lm
 
 
 def _signatures(opened: OpenModel, length: int | None) -> dict[str, Any]:
@@ -98,7 +88,7 @@ def _signatures(opened: OpenModel, length: int | None) -> dict[str, Any]:
         return {"mlm_logits": model(inputs, heads_only=True)["mlm_logits"]}
 
     signatures = {SIGNATURE: answer.get_concrete_function(**specs)}
-    if _fills(opened):
+    if opened.fills_blanks:
         places = tf.TensorSpec((1, None if length is None else min(PREDICTIONS, length)), tf.int32, name=POSITIONS)
         signatures[FILL_MASK] = fill.get_concrete_function(**specs, **{POSITIONS: places})
     return signatures
@@ -124,7 +114,7 @@ def _calibration(opened: OpenModel, options: ExportOptions) -> Iterator[tuple[st
     for ids, segments in zip(found.input_ids, found.segment_ids, strict=True):
         given = _row(ids, segments, length, opened.tokenizer.pad_id)
         yield SIGNATURE, given
-        if _fills(opened):
+        if opened.fills_blanks:
             yield FILL_MASK, given | {POSITIONS: np.arange(min(PREDICTIONS, length), dtype=np.int32)[None] % len(ids)}
 
 

@@ -32,7 +32,6 @@ def network_of(opened: OpenModel) -> Callable[[Mapping], dict]:
 
     if opened.task:
         return answer
-    heads = heads_in(opened.source.shapes)
-    with_words = "masked-LM head" in heads
-    names = ["sequence_output", *["pooled_output"] * ("pooler" in heads), *["mlm_logits"] * with_words]
+    with_words, pools = opened.fills_blanks, "pooler" in heads_in(opened.source.shapes)
+    names = ["sequence_output", *["pooled_output"] * pools, *["mlm_logits"] * with_words]
     return encode

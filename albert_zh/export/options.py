@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from albert_zh.export.targets import TARGETS
 from albert_zh.files import InputError
 
 #: ``--max_seq_length``: a file for sequences of any length.
@@ -33,8 +34,8 @@ class ExportOptions:
         metadata={
             "help": "of litert. float16: weights of half the size; dynamic: int8 weights, float numbers between, "
             "a quarter of the size and two to three times as fast; int8: whole numbers throughout, by real sentences "
-            "(most models lose too much by it and are refused). Of the largest logit they may be off by 0.0001, 0.01, "
-            "0.2 and 0.5, and in 0, 1, 10 and 10 of 100 answers; one beyond that is not written"
+            "(most models lose too much by it and are refused). Beyond its limit a file is not written: "
+            + "; ".join(f"{name} {limit}" for name, limit in TARGETS["litert"].limits.items())
         },
     )
     max_seq_length: str = field(

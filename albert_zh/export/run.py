@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import shutil
 from pathlib import Path
 
+from albert_zh import layouts
 from albert_zh.export import agreement, card, description, vectors
 from albert_zh.export.options import ExportOptions
 from albert_zh.export.sentences import sequences
@@ -26,18 +27,19 @@ def run(options: ExportOptions) -> Path:
             answers otherwise than the model; then nothing is left.
     """
     folder, target = Path(options.output_dir), TARGETS[options.to]
-    _check_folder(folder, options)
+    _check_replaceable(folder, options)
     opened = open_model(options.model)
-    if folder.resolve() == opened.source.folder.resolve():
-        raise InputError(f"{folder}: is the folder of the model. Name another folder.")
+    layouts.check_place(folder, opened.source.folder)
     asked = sequences(opened, options, options.rows)
     print(f"{opened.where} -> {options.to}{_how(options)}", flush=True)
     with atomic_folder(folder) as temporary:
         target.write(opened, temporary, options)
         if not target.has_vocabulary:
-            name = "spm.model" if Path(opened.tokenizer.path).suffix == ".model" else "vocab.txt"
-            shutil.copyfile(opened.tokenizer.path, temporary / name)
-        found = agreement.compare(opened, target.load(temporary), asked, target.limits[options.quantize])
+            layouts.write_vocabulary(opened.tokenizer.path, temporary)
+        loaded = target.load(temporary)
+        found = agreement.compare(opened, loaded, asked, target.limits[options.quantize])
+        if reader := getattr(loaded, "reader", ""):
+            found = dataclasses.replace(found, notes=(*found.notes, f"Read and run by {reader}."))
         vectors.write(opened.tokenizer, temporary)
         description.write(opened, temporary, options)
         card.write(opened, temporary, options, found)
@@ -46,18 +48,18 @@ def run(options: ExportOptions) -> Path:
     return folder
 
 
-def _check_folder(folder: Path, options: ExportOptions) -> None:
-    """Raises InputError where writing would take something away."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise InputError(f"--output_dir={folder}: no folder. Name a new one.")
+def _check_replaceable(folder: Path, options: ExportOptions) -> None:
+    """Raises InputError where a folder holds what no export has written, or an export that is not to be replaced."""
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    if not (folder / description.FILE).is_file():
-        raise InputError(f"--output_dir={folder}: holds other files than an export. Name a new folder.")
+    others = description.others(folder)
+    if others:
+        raise InputError(
+            f"--output_dir={folder}: holds other files than an export ({', '.join(others[:3])}"
+            f"{' …' if len(others) > 3 else ''}). Name a new folder."
+        )
     if not options.overwrite:
         raise InputError(f"--output_dir={folder}: holds an export. Name another, or replace it with --overwrite=true.")
-    if Path.cwd().is_relative_to(folder.resolve()):
-        raise InputError(f"--output_dir={folder}: is, or holds, the working folder. Call this from another one.")
 
 
 def _how(options: ExportOptions) -> str:
@@ -80,7 +82,7 @@ def _size(path: Path) -> int:
     return os.stat(path).st_size if path.is_file() else 0
 
 
-def _say(folder: Path, opened: OpenModel, found: card.Agreement, sizes: list[tuple[str, int]]) -> None:
+def _say(folder: Path, opened: OpenModel, found: agreement.Agreement, sizes: list[tuple[str, int]]) -> None:
     print(f"written: {folder}")
     for name, size in sizes:
         print(f"  {name:<26}{size / 1e6:>8.2f} MB" if size >= 1e5 else f"  {name:<26}{size / 1e3:>8.1f} kB")

@@ -28,6 +28,9 @@ class Limit:
     difference: float
     same: float = 1.0
 
+    def __str__(self) -> str:
+        return f"{self.difference:g} of the largest logit, {self.same:.0%} of the answers"
+
 
 @dataclass(frozen=True)
 class Target:

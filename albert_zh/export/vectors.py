@@ -9,7 +9,7 @@ from typing import Any
 
 from albert_zh.files import write_json
 from albert_zh.text.packing import pack_pair, pad_batch
-from albert_zh.text.tokenizer import SentencePieceTokenizer, Tokenizer
+from albert_zh.text.tokenizer import Tokenizer
 
 #: The file beside the vocabulary.
 VECTORS_FILE = "tokenizer_vectors.json"
@@ -83,7 +83,7 @@ def vectors(tokenizer: Tokenizer) -> dict[str, Any]:
     both = {name: kind(tokenizer.path, lower_case) for name, lower_case in (("lower", True), ("cased", False))}
     return {
         "vocabulary_sha256": tokenizer.fingerprint,
-        "tokenizer": "sentencepiece" if isinstance(tokenizer, SentencePieceTokenizer) else "wordpiece",
+        "tokenizer": tokenizer.kind,
         "lower_case": tokenizer.lower_case,
         "texts": [{"text": text} | {name: other.encode(text).ids for name, other in both.items()} for text in TEXTS],
         "pairs": [_packed(tokenizer, *pair) for pair in PAIRS],

@@ -4,21 +4,19 @@ import importlib
 import json
 import re
 import shutil
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from albert_zh.export import card
-from albert_zh.export.card import Agreement, write
+from albert_zh.export.agreement import Agreement
+from albert_zh.export.card import write
+from albert_zh.export.options import ExportOptions
 from albert_zh.opened import open_model
 
 
-@dataclass(frozen=True)
-class Options:
-    to: str = "litert"
-    quantize: str = "dynamic"
-    max_seq_length: str = "dynamic"
+def options(to="litert", **changes):
+    return ExportOptions("model", "export", to, **changes)
 
 
 AGREEMENT = Agreement(
@@ -52,7 +50,7 @@ def changed(finetuned, tmp_path, **changes):
 
 
 def test_the_card_holds_what_the_fine_tuned_folder_recorded(opened, finetuned, export):
-    text = write(opened, export, Options(), AGREEMENT).read_text(encoding="utf-8")
+    text = write(opened, export, options(quantize="dynamic"), AGREEMENT).read_text(encoding="utf-8")
     metrics = json.loads((finetuned / "metrics.json").read_text(encoding="utf-8"))
     for digest in (metrics["settings"]["train_sha256"], *metrics["scored"].values()):
         assert f"`{digest}`" in text
@@ -75,18 +73,18 @@ def test_the_card_holds_what_the_fine_tuned_folder_recorded(opened, finetuned, e
 
 
 def test_the_agreement_and_every_file_with_its_size_are_told(opened, export):
-    text = write(opened, export, Options(), AGREEMENT).read_text(encoding="utf-8")
+    text = write(opened, export, options(quantize="dynamic"), AGREEMENT).read_text(encoding="utf-8")
     assert "On 40 dev rows of lcqmc the outputs differ by 0.002 at most (allowed: 0.05)" in text
     assert "the same answer on 39 of 40" in text
     assert "One row differs." in text
     assert "| `model.tflite` | 5 |" in text
     assert "| `vocab.txt` | 6 |" in text
     assert "litert, weights dynamic" in text
-    assert "Not compared." in write(opened, export, Options(), None).read_text(encoding="utf-8")
+    assert "Not compared." in write(opened, export, options(quantize="dynamic"), None).read_text(encoding="utf-8")
 
 
 def test_the_head_is_what_the_hub_reads(opened, export):
-    text = write(opened, export, Options(), AGREEMENT).read_text(encoding="utf-8")
+    text = write(opened, export, options(quantize="dynamic"), AGREEMENT).read_text(encoding="utf-8")
     begin, head, body = text.split("---\n", 2)
     assert begin == ""
     assert body.lstrip().startswith("# ALBERT")
@@ -102,7 +100,7 @@ def test_the_head_is_what_the_hub_reads(opened, export):
 def test_no_path_of_the_machine_and_no_row_of_the_data_is_in_it(finetuned, toy, export, tmp_path):
     start = "/home/somebody/secret/albert_model.ckpt"
     opened = changed(finetuned, tmp_path, settings={"init_checkpoint": start, "init_sha256": "ab12"})
-    text = write(opened, export, Options(), AGREEMENT).read_text(encoding="utf-8")
+    text = write(opened, export, options(quantize="dynamic"), AGREEMENT).read_text(encoding="utf-8")
     assert "began from: `albert_model.ckpt`, SHA-256 `ab12`" in text
     assert "somebody" not in text
     assert str(tmp_path) not in text
@@ -123,7 +121,7 @@ def test_a_score_that_a_rule_reaches_is_said_first(accuracy, low, verdict, finet
         dev={"accuracy": accuracy, "accuracy_low": low},
         baselines={"dev": {"majority class": 0.55, "character overlap": 0.60}},
     )
-    text = write(opened, export, Options(), AGREEMENT).read_text(encoding="utf-8")
+    text = write(opened, export, options(quantize="dynamic"), AGREEMENT).read_text(encoding="utf-8")
     first = text.split("---\n", 2)[2].split("中文摘要")[0]
     assert (f"**This model is {verdict} a rule without a model**: dev accuracy {accuracy:.2%}" in first) == bool(
         verdict
@@ -144,7 +142,7 @@ def test_a_score_that_a_rule_reaches_is_said_first(accuracy, low, verdict, finet
 )
 def test_the_licence_is_the_catalogue_s_or_said_to_be_unknown(start, said, finetuned, export, tmp_path):
     opened = changed(finetuned, tmp_path, settings={"init_checkpoint": start})
-    text = write(opened, export, Options(), AGREEMENT).read_text(encoding="utf-8")
+    text = write(opened, export, options(quantize="dynamic"), AGREEMENT).read_text(encoding="utf-8")
     assert f"- pretrained weights it {said}\n".replace("it (", "it began from (") in text
     assert "- data of lcqmc: for research, on application to its authors\n" in text
     assert "license:" not in text
@@ -153,7 +151,7 @@ def test_the_licence_is_the_catalogue_s_or_said_to_be_unknown(start, said, finet
 def test_a_pretrained_model_has_a_card_without_scores_and_then_with_those_of_pretraining(golden, toy, export, tmp_path):
     folder = shutil.copytree(golden / "google_1group", tmp_path / "albert_base_zh_google")
     shutil.copy(toy / "vocab.txt", folder / "vocab.txt")
-    text = write(open_model(folder), export, Options(), AGREEMENT).read_text(encoding="utf-8")
+    text = write(open_model(folder), export, options(quantize="dynamic"), AGREEMENT).read_text(encoding="utf-8")
     assert "license: apache-2.0" in text
     assert "None is known: no scores lie beside the weights." in text
     assert "It answers no task before it is fine-tuned." in text
@@ -162,7 +160,7 @@ def test_a_pretrained_model_has_a_card_without_scores_and_then_with_those_of_pre
     (folder / "eval_results.json").write_text(json.dumps(scores), encoding="utf-8")
     run = {"kind": "pretraining", "input_file": ["/tmp/secret/train.tfrecord"], "learning_rate": 4e-4, "random_seed": 7}
     (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
-    text = write(open_model(folder), export, Options(), None).read_text(encoding="utf-8")
+    text = write(open_model(folder), export, options(quantize="dynamic"), None).read_text(encoding="utf-8")
     assert "- mlm_accuracy: 0.3842\n- sop_accuracy: 0.8958\n" in text
     assert "- pretraining records: `train.tfrecord`\n" in text
     assert "- learning rate (peak): 0.0004\n" in text
@@ -173,7 +171,7 @@ def test_a_pretrained_model_has_a_card_without_scores_and_then_with_those_of_pre
 def test_the_lines_of_code_run_the_file_and_answer_as_the_model(target, opened, toy, tmp_path, monkeypatch):
     pytest.importorskip({"savedmodel": "tensorflow", "onnx": "tf2onnx"}[target])
     importlib.import_module(f"albert_zh.export.{target}").write(opened, tmp_path)
-    text = write(opened, tmp_path, Options(to=target), None).read_text(encoding="utf-8")
+    text = write(opened, tmp_path, options(target), None).read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(code.splitlines()) == 3
     features = opened.task.featurize(opened.task.read("dev", toy / "pairs")[:1], opened.tokenizer, 24)
@@ -194,6 +192,6 @@ def test_a_hugging_face_folder_is_opened_by_the_class_its_config_names(opened, e
 
 
 def test_a_longer_text_is_cut_only_where_it_is(opened):
-    assert "the longer text first" in card._about(opened, Options())
-    assert "at most 24 tokens" in card._about(opened, Options())
-    assert "at most 16 tokens" in card._about(opened, Options(max_seq_length="16"))
+    assert "the longer text first" in card._about(opened, options(quantize="dynamic"))
+    assert "at most 24 tokens" in card._about(opened, options(quantize="dynamic"))
+    assert "at most 16 tokens" in card._about(opened, options(max_seq_length="16"))

@@ -147,6 +147,10 @@ def test_an_export_is_replaced_only_when_told_to(finished, quick, tmp_path):
     with pytest.raises(InputError, match=r"holds an export\. Name another, or replace it with --overwrite=true"):
         run(options(opened, folder))
     (folder / "old").write_text("left over", encoding="utf-8")
+    with pytest.raises(InputError, match=r"holds other files than an export \(old\)"):
+        run(options(opened, folder, overwrite=True))
+    assert "old" in names(folder)
+    (folder / "old").unlink()
     run(options(opened, folder, overwrite=True))
     assert names(folder) == FILES
 
@@ -154,7 +158,7 @@ def test_an_export_is_replaced_only_when_told_to(finished, quick, tmp_path):
 def test_a_folder_of_other_things_is_never_replaced(finished, quick, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work", encoding="utf-8")
-    with pytest.raises(InputError, match=r"holds other files than an export\. Name a new folder"):
+    with pytest.raises(InputError, match=r"holds other files than an export \(thesis\.txt\)\. Name a new folder"):
         run(options(finished("lcqmc"), tmp_path / "mine", overwrite=True))
     assert names(tmp_path / "mine") == ["thesis.txt"]
 
@@ -170,7 +174,7 @@ def test_the_model_s_own_folder_is_not_written_into(finished, quick, tmp_path):
 
 def test_a_file_in_the_way_is_not_replaced(finished, quick, tmp_path):
     (tmp_path / "file").write_text("mine", encoding="utf-8")
-    with pytest.raises(InputError, match=r"no folder\. Name a new one"):
+    with pytest.raises(InputError, match="a file, where a folder is to be written. Name another folder"):
         run(options(finished("lcqmc"), tmp_path / "file", overwrite=True))
 
 
