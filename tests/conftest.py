@@ -2,6 +2,7 @@
 
 import dataclasses
 import http.server
+import json
 import os
 import threading
 from pathlib import Path
@@ -167,6 +168,30 @@ def toy(tmp_path_factory):
             lines.append(f"{first}\t{second}\t{number % 2}\n")
         (folder / "pairs" / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_questions(tmp_path_factory):
+    """A folder of SQuAD's files: the answer is what comes from the other half of the characters, a third have none."""
+
+    def make(train, longest):
+        folder, dice = tmp_path_factory.mktemp("questions"), np.random.default_rng(3)
+        for split, count in (("train", train), ("dev", 30)):
+            paragraphs = []
+            for number in range(count):
+                sizes = (dice.integers(1, longest + 1) for _ in range(2))
+                before, after = ("".join(dice.choice(list(CHARACTERS[:14]), size)) for size in sizes)
+                answer = "".join(dice.choice(list(CHARACTERS[14:]), dice.integers(1, 3))) if number % 3 else ""
+                answers = [{"text": answer, "answer_start": len(before)}] if answer else []
+                asked = {"id": f"{split}-{number}", "question": "天地", "answers": answers, "is_impossible": not answer}
+                paragraphs.append({"context": before + answer + after, "qas": [asked]})
+            text = json.dumps(
+                {"version": "v2.0", "data": [{"title": "", "paragraphs": paragraphs}]}, ensure_ascii=False
+            )
+            (folder / f"{split}.json").write_text(text, encoding="utf-8")
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

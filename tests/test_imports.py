@@ -61,7 +61,7 @@ ALLOWED = {
     },
     "opened": {"pretrained", "models", "tasks", "text", "files"},
     "serve": {"opened", "pretrained", "models", "tasks", "text", "files"},
-    "server": {"serve", "opened", "tasks", "terminal", "files"},
+    "server": {"serve", "opened", "tasks", "workers", "terminal", "files"},
     "export": {
         "hub.catalog",
         "opened",

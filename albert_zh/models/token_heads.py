@@ -5,7 +5,10 @@ Shapes: B batch, L length, H hidden, C tags.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import keras
+import numpy as np
 from keras import ops
 
 from albert_zh.config import AlbertConfig
@@ -14,6 +17,27 @@ from albert_zh.models.heads import CLASSIFIER_DROPOUT, AlbertModelBase
 
 #: Added to the score of a place that holds padding: its share of a softmax is 0 in float32.
 PADDING_SCORE = -1e9
+
+
+def gathered(parts: Iterable[tuple[Sequence[int], np.ndarray]], lengths: Sequence[int]) -> np.ndarray:
+    """The logits of batches as one array: float32 (n, C), or of heads that answer for each token (n, L, C), L that of
+    the longest sequence and ``PADDING_SCORE`` behind the end of what a shorter batch has.
+
+    Args:
+        parts: of each batch the places of its sequences among all, and its logits (B, C) or (B, L', C).
+        lengths: tokens of every sequence, (n,); one or more.
+    """
+    logits: np.ndarray | None = None
+    for places, found in parts:
+        if logits is None:
+            per_token = (max(lengths),) if found.ndim == 3 else ()
+            logits = np.full((len(lengths), *per_token, found.shape[-1]), PADDING_SCORE, np.float32)
+        if found.ndim == 2:
+            logits[places] = found
+        else:
+            width = min(found.shape[1], logits.shape[1])
+            logits[places, :width] = found[:, :width]
+    return logits
 
 
 @keras.saving.register_keras_serializable("albert_zh")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from albert_zh.report.charts import Chart, Curve, ReferenceLine
+from albert_zh.tasks.baselines import level
 from albert_zh.tasks.classification import ClassificationTask
 from albert_zh.tasks.metrics import CORRELATIONS
 from albert_zh.tasks.regression import RegressionTask
@@ -297,9 +298,8 @@ def verdict(task: TaskReport) -> tuple[str, str, str]:
     """(level, Chinese, English): is the dev score above the best trivial baseline, beyond its 95% interval?"""
     if not task.baselines:
         return "unsure", "没有训练数据，无从比较平凡基线", "no training rows, so no trivial baselines to compare with"
-    best = max(baseline.dev for baseline in task.baselines)
-    if task.dev.low > best:
-        return "good", "明显高于平凡基线", "clearly above the trivial baselines"
-    if task.dev.value > best:
-        return "unsure", "略高于平凡基线，可能出于偶然", "above the trivial baselines, but perhaps by chance"
-    return "bad", "未高于平凡基线", "not above the trivial baselines"
+    return {
+        "above": ("good", "明显高于平凡基线", "clearly above the trivial baselines"),
+        "unsure": ("unsure", "略高于平凡基线，可能出于偶然", "above the trivial baselines, but perhaps by chance"),
+        "below": ("bad", "未高于平凡基线", "not above the trivial baselines"),
+    }[level(task.dev.value, task.dev.low, max(baseline.dev for baseline in task.baselines))]

@@ -38,8 +38,7 @@ class Encoder:
     """A model as a function from texts to vectors; several threads may ask one at the same time.
 
     The mean is over the tokens of the text alone: [CLS] and [SEP], the same in every text, only make the vectors more
-    alike (on 900 LCQMC pairs the cosine of an untuned ALBERT-tiny tells those of one meaning with an area under the
-    curve of 0.732 without and 0.721 with them). A text without any token has those two.
+    alike. A text without any token has those two.
 
     Args:
         model: any model with a vocabulary, pretrained or fine-tuned: a path, a name of the catalogue or an open model.

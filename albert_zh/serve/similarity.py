@@ -18,6 +18,8 @@ from albert_zh.pretrained import TASK_FILE
 from albert_zh.serve.classifier import Classifier
 from albert_zh.serve.given import Model, finetuned, listed
 from albert_zh.serve.options import SimilarityOptions
+from albert_zh.tasks.sentences import SentenceTask
+from albert_zh.tasks.task import Task
 
 #: Where a pair model is looked for when none is named, as the scripts of this project leave it.
 FOLDERS = ("./output/lcqmc", "./output/lcqmc_sweep", "./output/lcqmc_sample", "./quickstart_output/pairs")
@@ -53,7 +55,7 @@ class BertSim:
         with self._loading:
             if self._classifier is None:
                 opened = finetuned(self.model)
-                if opened.task.kind != "pair" or set(opened.task.labels) != {"0", "1"}:
+                if not asks_whether_same(opened.task):
                     raise InputError(
                         f"{opened.where}: a model of {opened.task.name}, whose answer is not whether two sentences "
                         "mean the same (a task on pairs with the labels 0 and 1). Give one of LCQMC, BQ or AFQMC."
@@ -79,6 +81,11 @@ class BertSim:
         same = self._classifier.labels.index("1")
         found = self._classifier.predict(listed(pairs, "pairs"), batch_size, places)
         return [prediction.probabilities[same] for prediction in found]
+
+
+def asks_whether_same(task: Task | None) -> bool:
+    """Whether a task asks if two texts mean the same: a task on pairs with the labels 0 and 1."""
+    return isinstance(task, SentenceTask) and task.kind == "pair" and set(task.labels) == {"0", "1"}
 
 
 def found_folder() -> str:

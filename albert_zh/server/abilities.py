@@ -67,15 +67,13 @@ def _sentences(opened: OpenModel) -> bool:
 
 
 def _pairs_alike(opened: OpenModel) -> bool:
-    return _sentences(opened) and opened.task.kind == "pair" and opened.task.labels == ("0", "1")
+    from albert_zh.serve.similarity import asks_whether_same
+
+    return asks_whether_same(opened.task)
 
 
 def _kind(kind: str) -> Callable[[OpenModel], bool]:
     return lambda opened: opened.task is not None and opened.task.kind == kind
-
-
-def _fills(opened: OpenModel) -> bool:
-    return opened.task is None and opened.source.has_masked_lm
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -124,13 +122,10 @@ def _questions(request: messages.Questions, opened: OpenModel) -> Iterator[Part]
 
 
 def _similarity(opened: OpenModel) -> Answer:
-    from albert_zh.serve.classifier import Classifier
+    from albert_zh.serve.similarity import BertSim
 
-    classifier = Classifier(opened)
-    place = opened.task.labels.index("1")
-    return lambda rows, _: [
-        {"probability": answer.probabilities[place]} for answer in classifier.predict(rows, AT_ONCE)
-    ]
+    sim = BertSim(opened)
+    return lambda rows, _: [{"probability": same} for same in sim.predict_sentences(rows, AT_ONCE)]
 
 
 def _classify(opened: OpenModel) -> Answer:
@@ -237,7 +232,7 @@ ABILITIES = (
         summary="The likeliest words in the blanks of a text",
         request=messages.Blanks,
         answer=messages.Filled,
-        can=_fills,
+        can=lambda opened: opened.fills_blanks,
         make=_fill,
         parts=_blanks,
         needs="a pretrained model with its masked-LM head, such as albert-zh download albert_tiny_zh",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping
+
+from albert_zh.workers import resident_bytes
 
 #: Upper ends of the bars, seconds and rows.
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -82,15 +83,3 @@ def quoted(text: str) -> str:
     a\\"b
     """
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process; where the system does not tell, its largest value so far."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as stream:
-            return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        import resource
-        import sys
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

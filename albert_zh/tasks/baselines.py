@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from albert_zh.tasks import metrics
 from albert_zh.tasks.task import Row
+
+
+def level(score: float, low: float | None, best: float) -> Literal["above", "unsure", "below"]:
+    """How a score with a 95% interval from ``low`` stands to the best rule without a model: "above" it beyond the
+    interval, "unsure" where only the score is, "below" where it is not, or no more than equal.
+
+    >>> level(0.7, 0.6, 0.5), level(0.7, 0.4, 0.5), level(0.5, 0.4, 0.5)
+    ('above', 'unsure', 'below')
+    """
+    if score <= best:
+        return "below"
+    return "unsure" if low is not None and low <= best else "above"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class Tokenizer(abc.ABC):
     """What every tokenizer offers.
 
     Attributes:
+        kind: "wordpiece" or "sentencepiece".
         path: vocabulary or model file.
         lower_case: the text is lower-cased (and for WordPiece loses its accents).
         fingerprint: SHA-256 (hex) of the file's bytes.
@@ -38,6 +39,7 @@ class Tokenizer(abc.ABC):
         has_basic_tokens: a run of continuation pieces never leaves the word its first piece began.
     """
 
+    kind: str
     path: str
     lower_case: bool
     fingerprint: str

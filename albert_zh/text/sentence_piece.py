@@ -35,6 +35,7 @@ class SentencePieceTokenizer(Tokenizer):
         InputError: the file is missing or no SentencePiece model, or a special piece is missing.
     """
 
+    kind = "sentencepiece"
     has_basic_tokens = False
 
     def __init__(self, model_file: str | os.PathLike[str], lower_case: bool = True) -> None:

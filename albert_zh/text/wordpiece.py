@@ -40,6 +40,7 @@ class WordPieceTokenizer(Tokenizer):
             token is missing.
     """
 
+    kind = "wordpiece"
     has_basic_tokens = True
 
     def __init__(self, vocab_file: str | os.PathLike[str], lower_case: bool = True) -> None:

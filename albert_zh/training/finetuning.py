@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from albert_zh import layouts, pretrained
 from albert_zh.files import InputError, read_json, write_json
-from albert_zh.models.token_heads import PADDING_SCORE
+from albert_zh.models.token_heads import gathered
 from albert_zh.tasks import Row, Task
+from albert_zh.tasks.baselines import level
 from albert_zh.tasks.cloze import NO_CONTENT
 from albert_zh.tasks.custom import describe
 from albert_zh.training import strategy as devices
@@ -246,19 +246,11 @@ class Finetuning(Setup):
             widths=4 if self.compiled else 0,
         )
         parts = batches.by_length()
-        outputs = [
+        outputs = (
             self.loop.predict(batches.read(rows, batches.size if self.compiled else len(rows)), "logits")[: len(rows)]
             for rows in parts
-        ]
-        if outputs[0].ndim == 2:
-            logits = np.empty((len(batches.lengths), outputs[0].shape[1]), np.float32)
-            logits[np.concatenate(parts)] = np.concatenate(outputs)
-            return logits
-        logits = np.full((len(batches.lengths), batches.lengths.max(), outputs[0].shape[2]), PADDING_SCORE, np.float32)
-        for rows, output in zip(parts, outputs, strict=True):  # (B, L, C) of many L
-            length = min(output.shape[1], logits.shape[1])
-            logits[rows, :length] = output[:, :length]
-        return logits
+        )
+        return gathered(zip(parts, outputs, strict=True), batches.lengths)
 
     def _score(self, rows, features, *, tune: bool) -> dict[str, Any]:
         """Dev scores, test answers, the baselines beside them; writes predictions and submission files.
@@ -300,14 +292,11 @@ class Finetuning(Setup):
             beside, baselines = "no train file, so no trivial baselines", {"": 0.0}
         interval = f" (95%: {shown(scores[f'{metric}_low'])} to {shown(scores[f'{metric}_high'])})"
         more = "".join(f", {name} {shown(scores[name], name)}" for name in self.task.more_metrics if name != metric)
-        best = max(baselines.values())
-        verdict = (
-            "clearly above the trivial baselines"
-            if scores[f"{metric}_low"] > best
-            else "not clearly above the trivial baselines"
-            if scores[metric] > best
-            else "at or below a trivial baseline: this model learned little"
-        )
+        verdict = {
+            "above": "clearly above the trivial baselines",
+            "unsure": "not clearly above the trivial baselines",
+            "below": "at or below a trivial baseline: this model learned little",
+        }[level(scores[metric], scores[f"{metric}_low"], max(baselines.values()))]
         print(f"{split} {metric} {shown(scores[metric])}{interval}{more} | {beside} | {verdict}", flush=True)
 
     def _write(self, metrics: dict[str, Any]) -> None:
@@ -326,7 +315,7 @@ class Finetuning(Setup):
                 "label_names": [self.task.label_names.get(label, label) for label in self.task.labels],
                 "max_seq_length": self.length,
                 "lower_case": self.tokenizer.lower_case,
-                "tokenizer": "sentencepiece" if Path(self.tokenizer.path).suffix == ".model" else "wordpiece",
+                "tokenizer": self.tokenizer.kind,
                 **({"settings": settings} if (settings := self.task.settings) else {}),
                 **({"custom": describe(self.task)} if self.options.custom else {}),
                 **({"prompt": prompt} if (prompt := self.prompt()) else {}),

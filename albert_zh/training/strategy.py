@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ import tensorflow as tf
 from albert_zh.config import AlbertConfig
 from albert_zh.files import InputError, first_line
 from albert_zh.training.options import STRATEGIES, FinetuneOptions, PretrainOptions
+from albert_zh.workers import most_resident_bytes
 
 _TPU_SECONDS = 20.0
 
@@ -149,9 +149,4 @@ def peak_memory() -> int:
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes elsewhere
+    return most_resident_bytes()

@@ -36,20 +36,8 @@ def pretrained_model(make_pretrained):
 
 
 @pytest.fixture(scope="session")
-def questions(tmp_path_factory):
-    """SQuAD's files; the answer is what comes from the other half of the characters, a third have none."""
-    folder, dice = tmp_path_factory.mktemp("questions"), np.random.default_rng(3)
-    for split, count in (("train", 90), ("dev", 30)):
-        paragraphs = []
-        for number in range(count):
-            before, after = ("".join(dice.choice(list(CHARACTERS[:14]), dice.integers(1, 14))) for _ in range(2))
-            answer = "".join(dice.choice(list(CHARACTERS[14:]), dice.integers(1, 3))) if number % 3 else ""
-            answers = [{"text": answer, "answer_start": len(before)}] if answer else []
-            asked = {"id": f"{split}-{number}", "question": "天地", "answers": answers, "is_impossible": not answer}
-            paragraphs.append({"context": before + answer + after, "qas": [asked]})
-        text = json.dumps({"version": "v2.0", "data": [{"title": "", "paragraphs": paragraphs}]}, ensure_ascii=False)
-        (folder / f"{split}.json").write_text(text, encoding="utf-8")
-    return folder
+def questions(make_questions):
+    return make_questions(train=90, longest=13)
 
 
 @pytest.fixture(scope="session")
