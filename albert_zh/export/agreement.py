@@ -59,7 +59,8 @@ def compare(opened: OpenModel, run: Run, asked: Sequences, limit: Limit) -> Agre
     network = network_of(opened)
     difference, largest, total, numbers = 0.0, 1.0, 0.0, 0
     logits: tuple[list, list] = ([], [])  # of both: the places of a batch, and its logits
-    for places, inputs in by_length(asked.input_ids, asked.segment_ids, _BATCH, opened.tokenizer.pad_id):
+    longest = max(map(len, asked.input_ids))  # a file may take no more
+    for places, inputs in by_length(asked.input_ids, asked.segment_ids, _BATCH, opened.tokenizer.pad_id, longest):
         given = {name: inputs[name] for name in INPUTS}
         with full_float32():
             expected = {name: keras.ops.convert_to_numpy(value) for name, value in network(given).items()}

@@ -72,7 +72,10 @@ class Encoder:
         self.tokenizer, self.max_seq_length = opened.tokenizer, length
         self.pooling, self.normalise, self.size = pooling, normalise, config.hidden_size
         encoder, pool = opened.model.encoder, _POOLINGS[pooling]
-        self._network = Network(lambda inputs: pool(encoder(inputs, every_layer=True), inputs["input_mask"]))
+        self._network = Network(
+            lambda inputs: pool(encoder(inputs, every_layer=True), inputs["input_mask"]),
+            longest=config.max_position_embeddings,
+        )
 
     def encode(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
         """The vectors of texts, float32 (n, H).

@@ -53,6 +53,7 @@ class MaskedWords:
             size: rows computed at once.
         """
         sequences = [ids for ids, _ in rows]
-        for part, inputs in by_length(sequences, [[0] * len(ids) for ids in sequences], size, self.tokenizer.pad_id):
+        segments, longest = [[0] * len(ids) for ids in sequences], self.source.config.max_position_embeddings
+        for part, inputs in by_length(sequences, segments, size, self.tokenizer.pad_id, longest):
             inputs["masked_lm_positions"] = np.array([rows[number][1] for number in part], np.int32)
             yield part, self._network(inputs)

@@ -26,10 +26,16 @@ class Network:
     Args:
         function: takes a dict of tensors named as ``names``, gives a tensor.
         names: of the inputs.
+        longest: tokens of the longest sequence it takes; None: any.
     """
 
-    def __init__(self, function: Callable[[Mapping[str, tf.Tensor]], tf.Tensor], names: Sequence[str] = INPUTS):
-        self._names = tuple(names)
+    def __init__(
+        self,
+        function: Callable[[Mapping[str, tf.Tensor]], tf.Tensor],
+        names: Sequence[str] = INPUTS,
+        longest: int | None = None,
+    ):
+        self._names, self._longest = tuple(names), longest
         signature = [tf.TensorSpec([None, None], tf.int32, name) for name in names]
         traced = tf.function(
             lambda *tensors: function(dict(zip(names, tensors, strict=True))), signature, autograph=False
@@ -44,13 +50,14 @@ class Network:
         self, input_ids: Sequence[Sequence[int]], segment_ids: Sequence[Sequence[int]], size: int, pad_id: int
     ) -> Iterator[tuple[list[int], np.ndarray]]:
         """Yields the places of up to ``size`` sequences of like length, and the outputs of them."""
-        for part, inputs in by_length(input_ids, segment_ids, size, pad_id):
+        for part, inputs in by_length(input_ids, segment_ids, size, pad_id, self._longest):
             yield part, self(inputs)
 
 
 def logits_network(model: keras.Model) -> Network:
     """The logits of a fine-tuned model, nothing else of it computed."""
-    return Network(lambda inputs: model(inputs, heads_only=True)["logits"])
+    longest = model.config.max_position_embeddings
+    return Network(lambda inputs: model(inputs, heads_only=True)["logits"], longest=longest)
 
 
 def logits_of(network: Network, features: Features, size: int, pad_id: int) -> np.ndarray:

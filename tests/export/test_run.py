@@ -174,7 +174,7 @@ def test_the_model_s_own_folder_is_not_written_into(finished, quick, tmp_path):
 
 def test_a_file_in_the_way_is_not_replaced(finished, quick, tmp_path):
     (tmp_path / "file").write_text("mine", encoding="utf-8")
-    with pytest.raises(InputError, match="a file, where a folder is to be written. Name another folder"):
+    with pytest.raises(InputError, match=r"a file, where a folder is to be written\. Name another folder"):
         run(options(finished("lcqmc"), tmp_path / "file", overwrite=True))
 
 
