@@ -12,10 +12,10 @@ server, so that both share the machine's cores. Parts, each bounded in time or c
 3. Requests of which a part is malformed, in an order drawn from a seed: each good one must get its answer and each bad
    one a refusal of its kind. Resident memory of the server, before, between and after.
 
-ALBERT-tiny fine-tuned on LCQMC, 2 idle x86-64 cores: 109, 259 and 243 requests/s with 1, 8 and 64 clients, median 9, 30
-and 245 ms, 99th percentile 17, 65 and 544 ms. Batches beside batches of one, 3 to 5 rounds: 1.03 (0.95 to 1.10), 2.03
-(1.93 to 2.15) and 2.29 (2.21 to 2.38) times the requests. Of 10,000 requests 2,972 were bad; none failed; memory after
-each fifth 945, 975, 982, 996, 1,000 MB, 885 before: TensorFlow keeps some for every shape of a batch it has seen.
+ALBERT-tiny fine-tuned on LCQMC, 2 idle x86-64 cores: 103, 249 and 265 requests/s with 1, 8 and 64 clients, median 9, 31
+and 225 ms, 99th percentile 15, 49 and 479 ms. Batches beside batches of one: 0.93 (0.86 to 1.05), 2.04 (1.80 to 2.22)
+and 2.44 (2.17 to 2.65) times the requests. With --requests=30000, of which 8,983 were bad, none failed; memory was 787 MB
+before and after each fifth 814, 824, 830, 832, 832 MB. With a shape of its own for every length it went on growing.
 """
 
 from __future__ import annotations
