@@ -14,8 +14,8 @@ server, so that both share the machine's cores. Parts, each bounded in time or c
 
 ALBERT-tiny fine-tuned on LCQMC, 2 idle x86-64 cores: 103, 249 and 265 requests/s with 1, 8 and 64 clients, median 9, 31
 and 225 ms, 99th percentile 15, 49 and 479 ms. Batches beside batches of one: 0.93 (0.86 to 1.05), 2.04 (1.80 to 2.22)
-and 2.44 (2.17 to 2.65) times the requests. With --requests=30000, of which 8,983 were bad, none failed; memory was 787 MB
-before and after each fifth 814, 824, 830, 832, 832 MB. With a shape of its own for every length it went on growing.
+and 2.44 (2.17 to 2.65) times the requests. With --requests=30000, of which 8,983 were bad, none failed; memory was 787
+MB before and after each fifth 814, 824, 830, 832, 832 MB. With a shape of its own for every length it went on growing.
 """
 
 from __future__ import annotations
